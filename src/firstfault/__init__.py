@@ -1,0 +1,1 @@
+"""Firstfault: run, measure, diagnose and repair LLM applications."""

@@ -1,0 +1,215 @@
+"""The data that travels: documents in, hits and context between, answers and verdicts out.
+
+Every type is frozen. Offsets are in characters (Unicode code points), half-open: `text[start:end]`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scalar = str | int | float | bool
+"""A metadata value that can be filtered on; a list of them means "any of these"."""
+
+Metadata = Mapping[str, Scalar | list[Scalar]]
+
+Status = Literal["ok", "warn", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The one shape for checks: citations, schemas, dataset findings, guards, gates and alerts."""
+
+    name: str
+    """What was checked, e.g. `support` or `quote`."""
+    status: Status
+    """`ok`, `warn` (uncertain), `fail`, or `unknown` (could not be decided; `reason` says why)."""
+    measured: float | str | None = None
+    """What was seen; None with a reason when nothing could be measured. Never NaN."""
+    limit: float | str | None = None
+    """What it was held against."""
+    reason: str = ""
+    """Why this status, in one sentence a tired person understands."""
+    remedy: str = ""
+    """What to do next, when there is something to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One named reason for or against a claim, with what it saw."""
+
+    name: str
+    """`number_mismatch`, `unseen_entity`, `negation_conflict`, `best_passage_recall`, ..."""
+    value: float
+    """0 to 1. For conflicts 1 = conflict found; for recalls the share that was found."""
+    seen: str
+    """What was seen, quoted from the claim and the context, e.g. "claim says 42, context says 24"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where in the given contexts the support (or the contradiction) stands."""
+
+    context: int
+    """Position in the list of contexts that was given."""
+    start: int
+    end: int
+    text: str
+    """Exactly `contexts[context][start:end]`."""
+
+
+SupportLabel = Literal["supported", "uncertain", "unsupported", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support(Verdict):
+    """The verdict on a claim: does the context support it?"""
+
+    label: SupportLabel
+    """The status in the words of the task: ok = supported, warn = uncertain, fail = unsupported."""
+    score: float | None
+    """Calibrated probability of support, 0 to 1; None when unknown. Also `measured`."""
+    evidence: Evidence | None = None
+    """The best span found for the claim, if any."""
+    signals: tuple[Signal, ...] = ()
+    """Named signals behind the score, each with what it saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A text with a name, as read from a source and before it is stored."""
+
+    id: str
+    """Unique in the collection: the path relative to the ingested folder, or the id given in JSONL."""
+    title: str
+    text: str
+    """Extracted text; every offset in Firstfault points into this string."""
+    source: str
+    """Where it came from: a path, or `path:line` for JSONL."""
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A span of a document, the unit that is embedded, found, packed and cited."""
+
+    id: str
+    """`{document_id}@{first 8 hex digits of the document's content hash}:{start}-{end}`."""
+    document_id: str
+    document_title: str
+    start: int
+    end: int
+    text: str
+    """Exactly `document.text[start:end]`."""
+    metadata: Metadata = field(default_factory=dict)
+    """The document's metadata; filtered on, never embedded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmScore:
+    """Where one arm put a candidate."""
+
+    rank: int
+    """From 1."""
+    score: float
+    """In the arm's own unit: cosine, BM25, fused 0 to 1, late-interaction similarity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A candidate chunk with its rank and score from every arm that saw it."""
+
+    chunk: Chunk
+    arms: Mapping[str, ArmScore]
+    """Keys `dense`, `bm25`, `fuse`, `rerank`; an arm that did not return the chunk is absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A chunk as it stands in the prompt."""
+
+    number: int
+    """From 1: what citation marks `[n]` refer to."""
+    chunk: Chunk
+    tokens: int
+    """Tokens that the passage takes in the prompt, by the generator's own count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What was packed for the generator."""
+
+    passages: tuple[Passage, ...]
+    tokens: int
+    """Tokens of all passages together."""
+    budget: int
+    """Tokens that were allowed."""
+    dropped: tuple[str, ...] = ()
+    """Ids of the chunks that were ranked high enough but did not fit, best first."""
+    clipped: tuple[str, ...] = ()
+    """Ids of the chunks that were cut to fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A numbered reference from the answer into a stored document."""
+
+    number: int
+    document_id: str
+    document_title: str
+    chunk_id: str
+    cited_text: str
+    """Exactly `document.text[start_char_index:end_char_index]` of the stored document."""
+    start_char_index: int
+    end_char_index: int
+    verdict: Support
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A sentence of the answer with its citations and verdict."""
+
+    text: str
+    """The sentence without citation marks."""
+    start: int
+    end: int
+    """Offsets into `Answer.text`."""
+    citations: tuple[int, ...]
+    verdict: Support
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the user gets."""
+
+    text: str
+    """The answer as shown, citation marks included, after the policy was applied."""
+    abstained: bool
+    """True when the answer is that the sources do not say."""
+    claims: tuple[Claim, ...]
+    citations: tuple[Citation, ...]
+    removed: tuple[Claim, ...] = ()
+    """What the policy took out: sentences without support, with their verdicts. Offsets into `raw`."""
+    raw: str = ""
+    """The generator's own words, before citations were checked and the policy applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """How long a stage took and what it noted."""
+
+    stage: str
+    start_ms: float
+    """From the start of the request."""
+    duration_ms: float
+    status: Literal["ok", "error"] = "ok"
+    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+    events: tuple["Event", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something worth knowing that happened inside a stage: a fallback, a retry, a flag."""
+
+    name: str
+    at_ms: float
+    attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
