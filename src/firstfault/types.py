@@ -85,6 +85,9 @@ class Document:
     """Extracted text; every offset in Firstfault points into this string."""
     source: str
     """Where it came from: a path, or `path:line` for JSONL."""
+    revision: str
+    """SHA-256 (hex) of what it was made from: source bytes, metadata and chunking settings.
+    A stored document with the same id and revision is unchanged."""
     metadata: Metadata = field(default_factory=dict)
 
 
@@ -93,7 +96,7 @@ class Chunk:
     """A span of a document, the unit that is embedded, found, packed and cited."""
 
     id: str
-    """`{document_id}@{first 8 hex digits of the document's content hash}:{start}-{end}`."""
+    """`{document_id}@{first 8 hex digits of the revision}:{start}-{end}`."""
     document_id: str
     document_title: str
     start: int
@@ -213,3 +216,21 @@ class Event:
     name: str
     at_ms: float
     attributes: Mapping[str, Scalar | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkedDocument:
+    """A document with the places where it is cut."""
+
+    document: Document
+    spans: tuple[tuple[int, int], ...]
+    """Character offsets of its chunks, in order; they may overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A chunk as an arm returned it, before its text is fetched."""
+
+    key: int
+    """The chunk's number in the catalog, also its point id in the index."""
+    score: float

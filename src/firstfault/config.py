@@ -1,0 +1,308 @@
+"""Settings: one `firstfault.toml`, environment overrides, and where each value came from.
+
+In: a home, an optional TOML file, the environment (`FIRSTFAULT__SECTION__KEY`) and explicit overrides.
+Out: a frozen `Config`, and for every key its origin. Unknown keys are refused with a suggestion.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from firstfault.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "FIRSTFAULT__"
+DEFAULT_HOME = Path(".firstfault")
+DEFAULT_FILE = Path("firstfault.toml")
+
+
+class Section(BaseModel):
+    """A table of the configuration file. Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EmbedderConfig(Section):
+    """What turns text into vectors."""
+
+    kind: Literal["onnx", "openai"] = "onnx"
+    """`onnx`: in this process; `openai`: any OpenAI-compatible /embeddings endpoint."""
+    model: str = "all-MiniLM-L6-v2"
+    """A known model, a folder with an ONNX graph and tokenizer.json, or the endpoint's model name."""
+    base_url: str | None = None
+    """Endpoint for kind = "openai", e.g. http://127.0.0.1:8000/v1."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key. The key itself is never stored."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0 = all cores."""
+
+
+class IndexConfig(Section):
+    """The vector engine."""
+
+    kind: Literal["edge", "qdrant"] = "edge"
+    """`edge`: Qdrant's engine in this process; `qdrant`: a cluster."""
+    hnsw_m: int = Field(default=16, ge=4, le=128)
+    """Edges per node of the HNSW graph."""
+    hnsw_ef_construct: int = Field(default=128, ge=16)
+    """Candidates considered while the graph is built."""
+    hnsw_ef: int = Field(default=128, ge=8)
+    """Candidates considered while the graph is searched; more = better recall, slower."""
+
+
+class ChunkingConfig(Section):
+    """How documents are cut."""
+
+    kind: Literal["semantic", "recursive"] = "semantic"
+    """`semantic`: cut where the topic changes; `recursive`: by paragraphs, sentences, words."""
+    max_tokens: int = Field(default=220, ge=16, le=4096)
+    """Upper bound of a chunk, in the embedder's tokens."""
+    overlap_tokens: int = Field(default=30, ge=0)
+    """Whole sentences up to this many tokens are repeated from the chunk before."""
+
+
+class SearchConfig(Section):
+    """How candidates are found and ranked."""
+
+    candidates: int = Field(default=50, ge=1, le=1000)
+    """How many each arm (dense, BM25) returns."""
+    fusion: Literal["minmax", "rrf"] = "minmax"
+    """How the arms are merged: min-max normalised scores, or reciprocal ranks."""
+    dense_weight: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of the dense arm; BM25 gets the rest."""
+    rerank: Literal["late", "cross", "none"] = "late"
+    """`late`: MaxSim over stored token vectors; `cross`: a cross-encoder."""
+    rerank_depth: int = Field(default=30, ge=1, le=200)
+    """How many fused candidates are reranked."""
+    rerank_weight: float = Field(default=0.5, ge=0.0)
+    """Weight of the min-max normalised rerank score, added to the fused score."""
+    rerank_model: str | None = None
+    """For rerank = "cross": a folder with an ONNX cross-encoder and tokenizer.json."""
+    top_k: int = Field(default=5, ge=1, le=100)
+    """How many chunks go on to packing."""
+
+
+class PackConfig(Section):
+    """What goes into the prompt."""
+
+    budget_tokens: int = Field(default=1200, ge=64)
+    """Upper bound of all passages together, in the generator's tokens."""
+
+
+class GeneratorConfig(Section):
+    """What writes the answer."""
+
+    kind: Literal["llama", "openai", "extractive"] = "llama"
+    """`llama`: llama.cpp in this process; `openai`: an endpoint; `extractive`: verbatim sentences."""
+    model: str = "SmolLM2-135M-Instruct"
+    """A known model, a path to a GGUF file, or the endpoint's model name."""
+    base_url: str | None = None
+    """Endpoint for kind = "openai"."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key."""
+    max_tokens: int = Field(default=160, ge=1)
+    """Upper bound of the answer."""
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    """0 = always the likeliest token: the same answer twice."""
+    seed: int = Field(default=0, ge=0)
+    """Seed for sampling."""
+    context_window: int = Field(default=2048, ge=256)
+    """Tokens of prompt and answer together."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """A generation that takes longer is an error."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads; 0 = all cores."""
+
+
+class AnswerConfig(Section):
+    """What happens to sentences that the sources do not support."""
+
+    policy: Literal["annotate", "strip", "abstain"] = "annotate"
+    """`annotate`: shown and marked; `strip`: removed; `abstain`: the whole answer is withheld."""
+
+
+class VerifierConfig(Section):
+    """What decides whether a passage supports a sentence."""
+
+    kind: Literal["local", "openai", "hub"] = "local"
+    """`local`: in this process; `openai`: a judge model at an endpoint; `hub`: a named entailment model."""
+    model: str | None = None
+    """For kind = "openai" or "hub"."""
+    base_url: str | None = None
+    """Endpoint for kind = "openai"."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key."""
+
+
+class TraceConfig(Section):
+    """What is kept of each request."""
+
+    keep_days: int = Field(default=30, ge=1)
+    """`gc` drops traces, and retired chunks that no kept trace can need, after this."""
+    queue: int = Field(default=1024, ge=1)
+    """Traces waiting to be written; when full, the next request waits: none is dropped."""
+
+
+class Settings(Section):
+    """The whole configuration file."""
+
+    embedder: EmbedderConfig = EmbedderConfig()
+    index: IndexConfig = IndexConfig()
+    chunking: ChunkingConfig = ChunkingConfig()
+    search: SearchConfig = SearchConfig()
+    pack: PackConfig = PackConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    answer: AnswerConfig = AnswerConfig()
+    verifier: VerifierConfig = VerifierConfig()
+    trace: TraceConfig = TraceConfig()
+
+    def fingerprint(self) -> str:
+        """16 hex digits; equal settings have equal fingerprints."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
+        """A copy with `section.key` → value changed, checked like the file is."""
+        values = {section: dict(table) for section, table in self.model_dump().items()}
+        return _validate(values, _nested(changes, origin))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings in force, the home they apply to, and where each value came from."""
+
+    home: Path
+    settings: Settings
+    origins: Mapping[str, str]
+    """`section.key` → "default", "firstfault.toml", "environment FIRSTFAULT__…" or "--set"."""
+
+    def items(self) -> Iterator[tuple[str, Any, str]]:
+        """Every key with its value and origin, in the order of declaration."""
+        for section, table in self.settings.model_dump().items():
+            for key, value in table.items():
+                name = f"{section}.{key}"
+                yield name, value, self.origins.get(name, "default")
+
+
+def load(
+    home: Path | None = None,
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> Config:
+    """Merge defaults < file < environment < overrides (`section.key` → text).
+
+    Raises:
+        ConfigError: the file is missing or malformed, a key is unknown, or a value does not fit.
+    """
+    environment = os.environ if environment is None else environment
+    layers: list[tuple[dict[str, dict[str, Any]], str]] = []
+    path = file or DEFAULT_FILE
+    if path.exists():
+        layers.append((_read_toml(path), str(path)))
+    elif file is not None:
+        raise ConfigError(f"No configuration file at {file}.", hint="Check the path given with --config.")
+    layers.append((_from_environment(environment), "environment"))
+    layers.append((_nested(overrides or {}, "--set"), "--set"))
+
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    for layer, origin in layers:
+        _check_names(layer, origin)
+        for section, table in layer.items():
+            for key, value in table.items():
+                values.setdefault(section, {})[key] = value
+                variable = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+                origins[f"{section}.{key}"] = f"environment {variable}" if origin == "environment" else origin
+    return Config(home=home or DEFAULT_HOME, settings=_validate(values, {}, origins), origins=origins)
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct that line.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check the path given."
+        ) from error
+    for section, entries in table.items():
+        if not isinstance(entries, dict):
+            raise ConfigError(
+                f"{path}: '{section}' stands outside a section.",
+                hint=f"Sections are {', '.join(f'[{name}]' for name in Settings.model_fields)}.",
+            )
+    return table
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    changes = {}
+    for name, value in environment.items():
+        if name.upper().startswith(ENVIRONMENT_PREFIX):
+            changes[name[len(ENVIRONMENT_PREFIX) :].lower().replace("__", ".", 1)] = value
+    return _nested(changes, "environment")
+
+
+def _nested(changes: Mapping[str, str], origin: str) -> dict[str, dict[str, Any]]:
+    layer: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        section, dot, key = name.partition(".")
+        if not dot:
+            raise ConfigError(
+                f"'{name}' ({origin}) names no key.", hint="Write section.key, e.g. search.top_k."
+            )
+        layer.setdefault(section, {})[key] = value
+    return layer
+
+
+def _check_names(layer: Mapping[str, Mapping[str, Any]], origin: str) -> None:
+    known = {f"{s}.{k}" for s, f in Settings.model_fields.items() for k in _section_keys(f.annotation)}
+    for section, table in layer.items():
+        if section not in Settings.model_fields:
+            raise ConfigError(
+                f"Unknown section '{section}' ({origin}).", hint=_suggest(section, Settings.model_fields)
+            )
+        for key in table:
+            name = f"{section}.{key}"
+            if name not in known:
+                raise ConfigError(f"Unknown key '{name}' ({origin}).", hint=_suggest(name, known))
+
+
+def _section_keys(annotation: Any) -> list[str]:
+    assert issubclass(annotation, Section)
+    return list(annotation.model_fields)
+
+
+def _suggest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else "See `firstfault config` for every key."
+
+
+def _validate(
+    values: dict[str, dict[str, Any]],
+    changes: Mapping[str, Mapping[str, Any]],
+    origins: Mapping[str, str] | None = None,
+) -> Settings:
+    if changes:
+        _check_names(changes, "--set")
+    for section, table in changes.items():
+        values.setdefault(section, {}).update(table)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        where = f" ({origins[name]})" if origins and name in origins else ""
+        raise ConfigError(
+            f"{name} = {first['input']!r}{where}: {first['msg']}.", hint="Correct the value."
+        ) from error
