@@ -234,3 +234,93 @@ class Candidate:
     key: int
     """The chunk's number in the catalog, also its point id in the index."""
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceHit:
+    """A candidate as a trace keeps it: the text stays in the catalog, which never forgets it early."""
+
+    key: int
+    """The chunk's number in the catalog."""
+    chunk_id: str
+    document_id: str
+    arms: Mapping[str, ArmScore]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What the generator was given and what it gave back."""
+
+    model: str
+    fingerprint: str
+    """Identifies weights and settings of the runtime; equal fingerprints answer equally."""
+    adapter: str | None
+    prompt: tuple[Message, ...]
+    grammar: str | None
+    """The grammar that bound the output, if the runtime supports one."""
+    raw: str
+    finish_reason: str
+    """`stop`, `length`, or what the endpoint said."""
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """None where the endpoint did not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Everything about one request: enough to find the first fault and to replay from any stage."""
+
+    id: str
+    at: str
+    """When the request began, ISO 8601 in UTC."""
+    collection: str
+    question: str
+    where: str | None
+    """The metadata filter, as written."""
+    corpus_version: int
+    """The corpus clock at the time; a replay sees the corpus as it was then."""
+    settings: Mapping[str, Mapping[str, Scalar | None]]
+    fingerprint: str
+    """Of the settings."""
+    embedder: str
+    """Fingerprint of the embedder."""
+    verifier: str
+    """Name and version of the verifier."""
+    hits: tuple[TraceHit, ...] = ()
+    """Every candidate, in final order, with rank and score from every arm."""
+    selected: int = 0
+    """How many of the hits, from the first, went on to packing."""
+    context: Context | None = None
+    generation: Generation | None = None
+    answer: Answer | None = None
+    spans: tuple[Span, ...] = ()
+    time_to_first_token_ms: float | None = None
+    """From the start of the request; None when nothing was generated."""
+    total_ms: float = 0.0
+    replay_of: str | None = None
+    """The trace that this one replays."""
+    replayed_from: str | None = None
+    """The first stage that was run again; results of earlier stages are those of the original."""
+    error: str | None = None
+    """What ended the request, if it failed."""
+
+    def timings_ms(self) -> dict[str, float | None]:
+        """Milliseconds per stage, then `time_to_first_token` and `total`."""
+        timings: dict[str, float | None] = {}
+        for span in self.spans:
+            timings[span.stage] = round((timings.get(span.stage) or 0.0) + span.duration_ms, 3)
+        timings["time_to_first_token"] = self.time_to_first_token_ms
+        timings["total"] = self.total_ms
+        return timings
+
+    def events(self) -> list[tuple[str, Event]]:
+        """Every event with the stage in which it happened, in order."""
+        return [(span.stage, event) for span in self.spans for event in span.events]

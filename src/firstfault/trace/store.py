@@ -1,0 +1,202 @@
+"""The trace store: durable records of requests, written off the request path.
+
+In: a finished `Trace`. Out: the same trace, by id or newest first, also after a kill -9.
+
+A trace is first written to the spool, one file each, which outlives the process; a single writer
+thread then moves it into the database and removes the file. What a killed process left in the spool
+is moved in by the next one. The queue is bounded: when it is full, `put` waits.
+"""
+
+import json
+import queue
+import threading
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstfault.errors import InputError, StorageError
+from firstfault.types import Trace
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from sqlalchemy import Engine
+
+
+@cache
+def _adapter() -> "TypeAdapter[Trace]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Trace)
+
+
+def encode(trace: Trace) -> bytes:
+    """A trace as compressed JSON."""
+    return zlib.compress(_adapter().dump_json(trace), level=1)
+
+
+def decode(record: bytes) -> Trace:
+    """The trace that `encode` was given."""
+    return _adapter().validate_json(zlib.decompress(record))
+
+
+def as_dict(trace: Trace) -> dict[str, Any]:
+    """A trace as plain JSON values, every field."""
+    fields: dict[str, Any] = json.loads(_adapter().dump_json(trace))
+    return fields
+
+
+class TraceStore:
+    """Traces of one home.
+
+    Raises:
+        StorageError: from `flush` and `close`, when traces could not be written; it names how many,
+            and they stay in the spool for the next start.
+    """
+
+    def __init__(self, home: Path, engine: "Engine", *, queue_size: int = 1024) -> None:
+        self._engine = engine
+        self._spool = home / "spool"
+        self._queue: queue.Queue[Path | None] = queue.Queue(maxsize=queue_size)
+        self._failure: Exception | None = None
+        self._writer: threading.Thread | None = None
+
+    def put(self, trace: Trace) -> None:
+        """Make a trace durable and return; the database is written later.
+
+        Raises:
+            StorageError: the spool cannot be written.
+        """
+        self._spool.mkdir(exist_ok=True)
+        path = self._spool / f"{trace.id}.trace"
+        partial = path.with_suffix(".partial")
+        try:
+            partial.write_bytes(encode(trace))
+            partial.rename(path)
+        except OSError as error:
+            raise StorageError(
+                f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
+                hint="Free disk space; `firstfault gc` drops what is older than the retention.",
+            ) from error
+        self._start()
+        self._queue.put(path)
+
+    def recover(self) -> int:
+        """Move in what an earlier process left in the spool. Returns how many traces that were."""
+        left = sorted(self._spool.glob("*.trace")) if self._spool.is_dir() else []
+        for path in left:
+            self._store(path)
+        return len(left)
+
+    def flush(self) -> None:
+        """Wait until all that was put is in the database."""
+        self._queue.join()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            waiting = len(list(self._spool.glob("*.trace")))
+            raise StorageError(
+                f"{waiting} trace(s) could not be written to the database: {failure}.",
+                hint=f"They are kept in {self._spool} and written at the next start; free disk space.",
+            ) from failure
+
+    def close(self) -> None:
+        """Flush and stop the writer."""
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join()
+            self._writer = None
+        self.flush()
+
+    def get(self, trace_id: str) -> Trace:
+        """The trace with this id, or with the only id that starts with it.
+
+        Raises:
+            InputError: there is no such trace, or several.
+        """
+        from sqlalchemy import text
+
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                text("SELECT id, record FROM traces WHERE id LIKE :prefix ESCAPE '!' ORDER BY id LIMIT 3"),
+                {"prefix": trace_id.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"},
+            ).all()
+        exact = [row for row in rows if row.id == trace_id] or rows
+        if not exact or not trace_id:
+            raise InputError(f"No trace '{trace_id}'.", hint="`firstfault traces` lists them.")
+        if len(exact) > 1:
+            raise InputError(
+                f"Several traces begin with '{trace_id}': {', '.join(row.id for row in exact)}.",
+                hint="Give more of the id.",
+            )
+        return decode(exact[0].record)
+
+    def newest(self, *, limit: int = 20, since: str | None = None) -> Iterator[Trace]:
+        """Traces, newest first; `since` is an ISO 8601 time in UTC."""
+        from sqlalchemy import text
+
+        query = text("SELECT record FROM traces WHERE at >= :since ORDER BY at DESC, id DESC LIMIT :limit")
+        with self._engine.connect() as connection:
+            rows = connection.execute(query, {"since": since or "", "limit": limit}).all()
+        for row in rows:
+            yield decode(row.record)
+
+    def drop_before(self, at: str) -> int:
+        """Delete traces older than an ISO 8601 time in UTC. Returns how many."""
+        from sqlalchemy import text
+
+        with self._engine.begin() as connection:
+            return connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
+
+    def _start(self) -> None:
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
+            self._writer.start()
+
+    def _write(self) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        while True:
+            path = self._queue.get()
+            try:
+                if path is None:
+                    return
+                self._store(path)
+            except (OSError, SQLAlchemyError) as error:
+                self._failure = error
+            finally:
+                self._queue.task_done()
+
+    def _store(self, path: Path) -> None:
+        from sqlalchemy import text
+
+        record = path.read_bytes()
+        trace = decode(record)
+        with self._engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO traces (id, at, collection, question, status, record) "
+                    "VALUES (:id, :at, :collection, :question, :status, :record) ON CONFLICT DO NOTHING"
+                ),
+                {
+                    "id": trace.id,
+                    "at": trace.at,
+                    "collection": trace.collection,
+                    "question": trace.question,
+                    "status": status(trace),
+                    "record": record,
+                },
+            )
+        path.unlink(missing_ok=True)
+
+
+def status(trace: Trace) -> str:
+    """One word: `error`, `abstained`, `supported`, `partial` or `unsupported`."""
+    if trace.error is not None:
+        return "error"
+    if trace.answer is None or trace.answer.abstained:
+        return "abstained"
+    labels = {claim.verdict.label for claim in trace.answer.claims}
+    if labels <= {"supported"}:
+        return "supported"
+    return "partial" if "supported" in labels else "unsupported"
