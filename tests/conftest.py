@@ -1,0 +1,5 @@
+"""Shared fixtures: nothing may reach a model hub, and the real models are pulled once."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
