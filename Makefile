@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-PYTHON ?= $(firstword $(foreach v,python3.12 python3.11 python3.13 python3,$(if $(shell command -v $(v) && $(v) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(v))))
+PYTHON ?= $(firstword $(foreach v,python3 python3.13 python3.12 python3.11,$(if $(shell command -v $(v) && $(v) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(v))))
 VENV := .venv
 BIN := $(VENV)/bin
 
