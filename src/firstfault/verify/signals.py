@@ -1,0 +1,181 @@
+"""A claim and the sentences of its contexts in, named signals out, each with what it saw.
+
+Conflicts are 1 when found, 0 when not, and in between when only partly; recalls are the share that was found.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from firstfault.types import Signal
+from firstfault.verify.numbers import Number, numbers
+from firstfault.verify.passages import Sentence
+from firstfault.verify.terms import STOPWORDS, Term, rarity, stem, terms
+
+_NEGATION = re.compile(
+    r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|unable|fail(?:s|ed)? to)\b|n['’]t\b"
+)
+_WORDS = re.compile(r"[^\W_]+(?:['’.,\-][^\W_]+)*")
+_NAME = re.compile(r"[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
+_CLOSE = 0.6
+"""Share of the claim's weight that a sentence must hold before a conflict with it is looked for."""
+
+
+def recall(claim_terms: Sequence[Term], sentences: Sequence[Sentence]) -> float:
+    """Share of the claim's content, weighted by rarity, that the sentences hold; 1 for a claim without content."""
+    stems = {term.stem for term in claim_terms}
+    held: set[str] = set().union(*(sentence.stems for sentence in sentences)) if sentences else set()
+    total = sum(rarity(s) for s in sorted(stems))
+    return sum(rarity(s) for s in sorted(stems) if s in held) / total if total else 1.0
+
+
+def closest(claim_terms: Sequence[Term], sentences: Sequence[Sentence]) -> Sentence | None:
+    """The sentence that holds most of the claim's weight; the first of equals, the shorter preferred."""
+    stems = sorted({term.stem for term in claim_terms})
+    best, best_score = None, 0.0
+    for sentence in sentences:
+        score = sum(rarity(s) for s in stems if s in sentence.stems) / (10 + len(sentence.stems)) ** 0.2
+        if score > best_score + 1e-12:
+            best, best_score = sentence, score
+    return best
+
+
+def best_passage_recall(claim_terms: Sequence[Term], chosen: Sequence[Sentence]) -> Signal:
+    """IDF-weighted containment of the claim in the chosen sentences, and the words that are missing."""
+    held: set[str] = set().union(*(sentence.stems for sentence in chosen)) if chosen else set()
+    missing = list(dict.fromkeys(term.text for term in claim_terms if term.stem not in held))
+    value = recall(claim_terms, chosen)
+    seen = (
+        f"not in the passage: {', '.join(missing[:8])}" if missing else "every content word is in the passage"
+    )
+    return Signal(name="best_passage_recall", value=round(value, 4), seen=seen)
+
+
+def number_mismatch(claim: str, contexts: Sequence[str], near: Sequence[Sentence]) -> Signal:
+    """Numbers and dates of the claim that the contexts never state, or state with another unit.
+
+    1 when a number is nowhere in the contexts or its unit differs; 0.5 when it stands only away from the
+    sentences chosen for the claim; 0 otherwise.
+    """
+    stated = [n for n in numbers(claim) if n.firm]
+    if not stated:
+        return Signal(name="number_mismatch", value=0.0, seen="the claim states no number")
+    everywhere = [n for context in contexts for n in numbers(context)]
+    beside = [n for sentence in near for n in numbers(sentence.text)]
+    for number in stated:
+        alike = [n for n in everywhere if _equal(n, number)]
+        if not alike:
+            others = _others(number, beside or everywhere)
+            return Signal(
+                name="number_mismatch", value=1.0, seen=f"claim says {number.text}, context {others}"
+            )
+        units = {n.unit for n in alike if n.unit}
+        if number.unit and units and number.unit not in units and all(n.unit for n in alike):
+            other = next(n for n in alike if n.unit)
+            seen = f"claim says {number.text} {number.unit}, context says {other.text} {other.unit}"
+            return Signal(name="number_mismatch", value=1.0, seen=seen)
+    for number in stated:
+        if not any(_equal(n, number) for n in beside):
+            seen = f"{number.text} stands in the context, but not beside the rest of the claim"
+            return Signal(name="number_mismatch", value=0.5, seen=seen)
+    return Signal(name="number_mismatch", value=0.0, seen="every number of the claim is in the context")
+
+
+def _equal(a: Number, b: Number) -> bool:
+    if isinstance(a.value, str) or isinstance(b.value, str):
+        return a.value == b.value
+    return abs(a.value - b.value) <= 1e-9 * max(abs(a.value), abs(b.value), 1.0)
+
+
+def _others(number: Number, found: Sequence[Number]) -> str:
+    same_kind = [n.text for n in found if isinstance(n.value, str) == isinstance(number.value, str)]
+    listed = list(dict.fromkeys(same_kind))[:4]
+    return f"says {', '.join(listed)}" if listed else "states none"
+
+
+def unseen_entity(claim: str, contexts: Sequence[str]) -> Signal:
+    """Share of the claim's names (capitalised, not at the start of a sentence; acronyms) the contexts never use."""
+    names = _names(claim)
+    if not names:
+        return Signal(name="unseen_entity", value=0.0, seen="the claim names nobody and nothing")
+    known = {stem(word) for context in contexts for word in _WORDS.findall(context)}
+    known |= {part for word in known for part in re.split(r"[-'’.]", word)}
+    unseen = [name for name in names if stem(name) not in known]
+    if not unseen:
+        return Signal(name="unseen_entity", value=0.0, seen="every name of the claim is in the context")
+    value = len(unseen) / len(names)
+    return Signal(
+        name="unseen_entity", value=round(value, 4), seen=f"not in the context: {', '.join(unseen[:6])}"
+    )
+
+
+def _names(text: str) -> list[str]:
+    found = []
+    for match in _NAME.finditer(text):
+        word = match[0]
+        before = text[: match.start()].rstrip(" \"'“‘(*_#-•0123456789)")
+        starts = not before or before[-1] in ".!?:\n"
+        acronym = len(word) > 1 and word.isupper()
+        if word.lower() in STOPWORDS or (starts and not acronym and not _named_later(text, match.end())):
+            continue
+        found.append(word)
+    return list(dict.fromkeys(found))
+
+
+def _named_later(text: str, end: int) -> bool:
+    """Whether a capitalised word that begins a sentence is followed by another one: then both are a name."""
+    return bool(re.match(r"\s+[A-ZÀ-ÞΑ-ΩА-Я][a-zà-þα-ωа-я]", text[end : end + 8]))
+
+
+def negation_conflict(claim: str, claim_terms: Sequence[Term], nearest: Sentence | None) -> Signal:
+    """1 when the closest sentence says nearly the same and only one of the two is negated."""
+    if nearest is None or recall(claim_terms, [nearest]) < _CLOSE:
+        return Signal(name="negation_conflict", value=0.0, seen="no sentence is close enough to compare")
+    ours = [m[0] for m in _NEGATION.finditer(claim)]
+    theirs = [m[0] for m in _NEGATION.finditer(nearest.text)]
+    if len(ours) % 2 == len(theirs) % 2:
+        return Signal(name="negation_conflict", value=0.0, seen="both or neither are negated")
+    own = f'says "{ours[0]}"' if ours else "is not negated"
+    other = f'says "{theirs[0]}"' if theirs else "is not negated"
+    share = recall(claim_terms, [nearest])
+    value = min(1.0, max(0.0, (share - _CLOSE) / (0.9 - _CLOSE)))
+    return Signal(name="negation_conflict", value=round(value, 4), seen=f"claim {own}, context {other}")
+
+
+def changed_word(claim: str, nearest: Sentence | None) -> Signal:
+    """1 when the claim copies a sentence but for a few words that were exchanged; shows both.
+
+    Words put in or left out do not count, only words that stand in the place of others: a copy with an
+    exchanged word is an edit, a free rewording is not.
+    """
+    quiet = Signal(name="changed_word", value=0.0, seen="the claim is no near copy of a sentence")
+    if nearest is None:
+        return quiet
+    ours, theirs = _WORDS.findall(claim), _WORDS.findall(nearest.text)
+    matcher = difflib.SequenceMatcher(
+        None, [stem(w) for w in theirs], [stem(w) for w in ours], autojunk=False
+    )
+    codes = matcher.get_opcodes()
+    same = sum(j2 - j1 for tag, _, _, j1, j2 in codes if tag == "equal")
+    share = same / max(len(ours), 1)
+    if share < _CLOSE:
+        return quiet
+    swaps = [
+        (" ".join(theirs[i1:i2]), " ".join(ours[j1:j2]))
+        for tag, i1, i2, j1, j2 in codes
+        if tag == "replace"
+        and i2 - i1 <= 4
+        and j2 - j1 <= 4
+        and _content(theirs[i1:i2])
+        and _content(ours[j1:j2])
+    ]
+    if not swaps:
+        return Signal(name="changed_word", value=0.0, seen="no word of the sentence was exchanged")
+    value = min(1.0, max(0.0, (share - _CLOSE) / (0.85 - _CLOSE))) / len(swaps)
+    theirs_said, ours_said = swaps[0]
+    seen = f'claim says "{ours_said}" where the context says "{theirs_said}"'
+    return Signal(name="changed_word", value=round(value, 4), seen=seen)
+
+
+def _content(words: Sequence[str]) -> bool:
+    return bool(terms(" ".join(words)))
