@@ -1,0 +1,289 @@
+"""The embedded generator: llama.cpp in this process, on the CPU.
+
+In: chat messages. Out: a stream of text that can be cancelled, and is the same for the same request.
+"""
+
+import asyncio
+import hashlib
+import http.client
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstfault.errors import ConfigError, InputError, MissingError, RemoteError
+from firstfault.models import store
+from firstfault.models.generator import BlankRun, Delta, FinishReason, Message, check_request
+from firstfault.models.gguf import read_header
+from firstfault.models.threads import default_threads
+
+if TYPE_CHECKING:
+    import xllamacpp  # type: ignore[import-untyped]
+
+_DEFAULT_WINDOW = 4096
+_BATCH = 256
+"""Prompt tokens between two chances to stop."""
+_SPINS = "1000"
+"""How often an OpenMP thread looks for work before it sleeps. The default of 300,000 makes llama.cpp
+ten times slower when another process wants the same cores, and gains nothing measurable otherwise."""
+
+
+class LlamaGenerator:
+    """Generates with a GGUF model inside this process.
+
+    `model` is a known name (see `store.KNOWN_MODELS`), which must have been pulled, or the path of a GGUF
+    file. `adapter` is a LoRA adapter in GGUF format, applied to every request. The weights are loaded at
+    the first use, or by `load`. One request runs at a time, the others wait: sharing a batch would make
+    an answer depend on its neighbours. Raises MissingError, InputError or ConfigError for unusable files.
+    """
+
+    supports_grammar = True
+    exact_counts = True
+
+    def __init__(
+        self,
+        model: str | Path = "SmolLM2-135M-Instruct",
+        *,
+        context_window: int | None = None,
+        threads: int | None = None,
+        adapter: str | Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.name = str(model)
+        self._path = store.weights_path(self.name) if store.is_known(self.name) else Path(model)
+        self._adapter = Path(adapter) if adapter else None
+        for path in filter(None, (self._path, self._adapter)):
+            if not path.is_file():
+                names = ", ".join(entry.name for entry in store.KNOWN_MODELS if entry.kind == "generator")
+                hint = f"Give the path of a GGUF file, or a known model: {names}."
+                raise MissingError(f"There is no model file {path}.", hint=hint)
+        header = read_header(self._path)
+        trained = header.context_length
+        self.context_window = context_window or min(trained, _DEFAULT_WINDOW)
+        if not 0 < self.context_window <= trained:
+            message = f"context_window = {self.context_window} does not suit {self.name}."
+            raise ConfigError(message, hint=f"It was trained for up to {trained} tokens.")
+        self._control = re.compile("|".join(map(re.escape, header.control_tokens)) or "(?!)")
+        self._threads = threads or default_threads()
+        self._verbose = verbose
+        self._key = secrets.token_hex(16)
+        self._loading = threading.Lock()
+        self._server: xllamacpp.Server | None = None
+        self._closed = False
+        self._running: set[threading.Event] = set()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="llama")
+        adapter_digest = hashlib.sha256(self._adapter.read_bytes()).hexdigest() if self._adapter else ""
+        settings = [header.digest, adapter_digest, str(self.context_window)]
+        self.fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
+
+    def load(self) -> "xllamacpp.Server":
+        """Load the weights if that has not been done yet; raises ConfigError when the runtime refuses."""
+        with self._loading:
+            if self._closed:
+                raise ConfigError(f"The generator {self.name} was closed.", hint="Make a new one.")
+            if self._server is None:
+                self._server = self._open()
+            return self._server
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens that a text takes inside a prompt."""
+        body = {"content": self._defuse(text), "add_special": False, "parse_special": True}
+        return len(self._post("/tokenize", body)["tokens"])
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The exact prompt that the model sees: the messages in the model's own chat template."""
+        prompt: str = self._post("/apply-template", {"messages": self._turns(messages)})["prompt"]
+        return prompt
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        grammar: str | None = None,
+        stop: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Delta]:
+        """Generate, yielding deltas as they come; see `Generator.stream`."""
+        check_request(messages, max_tokens)
+        request: dict[str, Any] = {
+            "messages": self._turns(messages),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            "stop": list(stop),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # a chunk per prompt batch: a chance to stop before the first token
+            "cache_prompt": False,  # a reused prefix is computed in other batches: other roundings
+            "lora": [{"id": 0, "scale": 1.0}] if self._adapter else [],
+        }
+        if grammar is not None:
+            request["grammar"] = grammar
+
+        chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+        stopped = threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def send(chunk: dict[str, Any] | Exception | None) -> bool:
+            """Hand a chunk to the waiting coroutine; True tells llama.cpp to stop."""
+            if not stopped.is_set():
+                try:
+                    loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+                except RuntimeError:  # the event loop was closed without closing this generator
+                    stopped.set()
+            return stopped.is_set()
+
+        def work() -> None:
+            try:
+                if not stopped.is_set():
+                    self.load().handle_chat_completions(request, send)
+                send(None)
+            except Exception as error:  # noqa: BLE001 - carried to the caller, who raises it
+                send(error)
+
+        self._running.add(stopped)
+        self._submit(work)
+        deadline = None if timeout_s is None else loop.time() + timeout_s
+        try:
+            async for delta in self._deltas(chunks, deadline):
+                yield delta
+        except TimeoutError:
+            message = f"{self.name} did not finish within {timeout_s} s."
+            hint = "Allow more time, fewer tokens, or a shorter context."
+            raise RemoteError(message, hint=hint, transient=True) from None
+        finally:
+            stopped.set()
+            self._running.discard(stopped)
+
+    async def aclose(self) -> None:
+        """Stop what runs and free the weights."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Stop what runs and free the weights; safe to call twice."""
+        for stopped in tuple(self._running):
+            stopped.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        with self._loading:
+            self._closed = True
+            self._server = None
+
+    def _submit(self, work: Any) -> None:
+        try:
+            self._worker.submit(work)
+        except RuntimeError as error:
+            raise ConfigError(f"The generator {self.name} was closed.", hint="Make a new one.") from error
+
+    async def _deltas(
+        self, chunks: "asyncio.Queue[dict[str, Any] | Exception | None]", deadline: float | None
+    ) -> AsyncIterator[Delta]:
+        """Translate chunks of an OpenAI-style stream until the last one, and bound runs of blanks."""
+        finish: FinishReason | None = None
+        usage: dict[str, Any] = {}
+        blanks = BlankRun()
+        while True:
+            async with asyncio.timeout_at(deadline):
+                chunk = await chunks.get()
+            if chunk is None:
+                break
+            if isinstance(chunk, Exception):
+                raise chunk
+            if "error" in chunk:
+                raise self._error(chunk["error"])
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                finish = choice["finish_reason"] or finish
+                if text := choice["delta"].get("content"):
+                    yield Delta(text=text)
+                    if blanks.exceeded(text):
+                        yield Delta(finish_reason="whitespace")
+                        return
+        if finish is None:
+            message = f"{self.name} stopped without a reason."
+            raise RemoteError(message, hint="Set verbose to see what llama.cpp says.", transient=True)
+        yield Delta(
+            finish_reason=finish,
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+        )
+
+    def _error(self, error: dict[str, Any]) -> Exception:
+        if error.get("type") == "exceed_context_size_error":
+            return InputError(
+                f"The prompt has {error['n_prompt_tokens']} tokens, {self.name} takes {error['n_ctx']}.",
+                hint="Ask a shorter question, pack less context, or raise context_window.",
+            )
+        if error.get("code") == 400:
+            return InputError(
+                f"{self.name} refused the request: {error['message']}.", hint="Check the grammar."
+            )
+        hint = "Set verbose to see what llama.cpp says."
+        return RemoteError(f"{self.name} failed: {error.get('message')}.", hint=hint, transient=True)
+
+    def _turns(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        return [{"role": m.role, "content": self._defuse(m.content)} for m in messages]
+
+    def _defuse(self, text: str) -> str:
+        """Break control tokens that stand in a text, so that a document cannot end its own turn."""
+        return self._control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    def _open(self) -> "xllamacpp.Server":
+        xllamacpp = _import_runtime()
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        if self._adapter:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self._adapter), 1.0)]
+        params.n_ctx = self.context_window
+        params.n_batch = params.n_ubatch = _BATCH
+        params.n_parallel = 1
+        params.cache_ram_mib = 0  # its entries do not know which adapter made them
+        params.ctx_shift = False  # an over-long prompt is an error, not a silent cut
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        params.warmup = params.fit_params = params.ui = params.endpoint_slots = False
+        params.api_keys = [self._key]  # the runtime listens on a loopback port; nobody else may use it
+        params.n_threads_http = 1
+        params.verbosity = 3 if self._verbose else -1
+        try:
+            return xllamacpp.Server(params)
+        except RuntimeError as error:
+            hint = "Check that the file is a complete GGUF model, and set verbose to see what llama.cpp says."
+            raise ConfigError(f"llama.cpp cannot load {self._path}.", hint=hint) from error
+
+    def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask the runtime something that its Python interface lacks, over its private loopback port."""
+        host, _, port = self.load().listening_address.removeprefix("http://").partition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        try:
+            connection.request("POST", route, json.dumps(body), headers)
+            response = connection.getresponse()
+            reply: dict[str, Any] = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            hint = "Check that connections to 127.0.0.1 are allowed."
+            raise RemoteError(f"The embedded llama.cpp does not answer: {error}.", hint=hint) from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise self._error(reply["error"])
+        return reply
+
+
+def _import_runtime() -> Any:
+    """Import llama.cpp with patient threads; what the user set for OpenMP is respected."""
+    ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
+    try:
+        import xllamacpp
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
+    return xllamacpp
