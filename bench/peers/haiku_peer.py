@@ -66,6 +66,8 @@ class Haiku:
         "paragraph, in batches of 500, chunked by haiku.rag's own default chunker at 256 tokens.",
         "The embedder is an in-process EmbedderWrapper over onnxruntime (fp32, the same weights), put in the "
         "place of get_embedder; the quick start would call a server (Ollama).",
+        "Metadata is one JSON string, so a filter on a field is a LIKE and cannot know an unknown field; a "
+        "filter on an unknown column is refused by name (tried: ValueError, with the columns there are).",
         "No reranker, and no vector index: create-index is a step of its own, search is exact without it.",
     )
 

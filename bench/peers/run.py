@@ -115,7 +115,13 @@ def _measure(peer: str, arguments: argparse.Namespace, documents: Path, large: P
 
 
 def _child(folder: Path, peer: str, *arguments: str) -> Report:
+    """One command of a peer's script, in the peer's environment; its report."""
     command = [str(folder / peer / "bin" / "python"), "-m", f"bench.peers.{peer}_peer", *arguments]
+    parsed: Report = json.loads(_run(command, folder))
+    return parsed
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
     environment = {
         **os.environ,
         "PEERS_MODEL": str(folder / "model"),
@@ -124,7 +130,7 @@ def _child(folder: Path, peer: str, *arguments: str) -> Report:
         "HAYSTACK_TELEMETRY_ENABLED": "False",
         "LOGFIRE_IGNORE_NO_CONFIG": "1",
     }
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd=REPOSITORY,
         env=environment,
@@ -132,9 +138,7 @@ def _child(folder: Path, peer: str, *arguments: str) -> Report:
         text=True,
         check=True,
         timeout=TIME_LIMIT,
-    )
-    parsed: Report = json.loads(done.stdout)
-    return parsed
+    ).stdout
 
 
 def _cold_seconds(folder: Path, peer: str, home: Path, times: int) -> float:
@@ -142,10 +146,14 @@ def _cold_seconds(folder: Path, peer: str, home: Path, times: int) -> float:
 
     One unmeasured process goes first, so that files are in the page cache for every peer alike.
     """
+    program = str(folder / peer / "bin")
+    command = [f"{program}/python", "-m", f"bench.peers.{peer}_peer", "query", "--home", str(home), QUESTION]
+    if peer == "firstfault":
+        command = [f"{program}/firstfault", "--home", str(home), "search", QUESTION, "--json"]
     seconds = []
     for _ in range(times + 1):
         begin = time.perf_counter()
-        _child(folder, peer, "query", "--home", str(home), QUESTION)
+        _run(command, folder)
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[1:])
 
