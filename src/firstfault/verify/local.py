@@ -1,97 +1,163 @@
-"""The local verifier: pairs of (contexts, claim) in, one `Support` per pair out; no network, no torch."""
+"""The local verifier: pairs of (contexts, claim) in, one `Support` per pair out; no network access, no
+torch."""
 
-import math
+import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Protocol
 
-from firstfault.types import Evidence, Signal, Support, SupportLabel
-from firstfault.verify import signals
-from firstfault.verify.passages import Sentence, read, select
+from firstfault.types import Evidence, Signal, Status, Support, SupportLabel
+from firstfault.verify.calibration import SHIPPED, Calibration, load
+from firstfault.verify.crossencoder import WEIGHTS, CrossEncoder
+from firstfault.verify.language import language
+from firstfault.verify.measures import Measures, measure
+from firstfault.verify.passages import Source, pieces, read
 from firstfault.verify.sentences import split_claims, without_citations
-from firstfault.verify.terms import Term, terms
 
 Pair = tuple[Sequence[str], str]
 """Contexts and the claim that is held against them."""
 
 _SPEECH = re.compile(r"\w")
-_BUDGET = 90
+_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity", "changed_word")
+_SHOWN = 0.5
+"""A conflict of at least this value is named in the reason."""
+_HOME_LANGUAGE = "English"
+"""What the network was trained on."""
 
 
 class Verifier(Protocol):
     """Whatever can say whether contexts support a claim."""
+
+    @property
+    def name(self) -> str:
+        """What judged: recorded with every trace."""
+        ...
 
     def verify_claims(self, pairs: Sequence[Pair]) -> list[Support]:
         """One verdict per pair, in order."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
-    score: float
-    evidence: Sentence | None
-    signals: tuple[Signal, ...]
-
-
 class LocalVerifier:
-    """Word overlap and named signals."""
+    """A small cross-encoder and named signals, calibrated; everything ships inside the package."""
+
+    def __init__(
+        self, *, weights: Path = WEIGHTS, calibration: Calibration | None = None, threads: int = 1
+    ) -> None:
+        self.calibration = calibration or load(SHIPPED)
+        self._network = CrossEncoder(weights, threads=threads)
+
+    @property
+    def name(self) -> str:
+        """`local` and a fingerprint of weights and calibration."""
+        print_ = hashlib.sha256(f"{self._network.fingerprint}{self.calibration}".encode()).hexdigest()
+        return f"local-{print_[:8]}"
 
     def verify_claims(self, pairs: Sequence[Pair]) -> list[Support]:
         """One verdict per pair, in order; a pair's verdict does not depend on the others."""
-        return [self._verify(list(contexts), claim) for contexts, claim in pairs]
+        sources: dict[tuple[str, ...], Source] = {}
+        verdicts = []
+        for contexts, claim in pairs:
+            key = tuple(contexts)
+            if key not in sources:
+                sources[key] = read(key)
+            verdicts.append(self._verify(sources[key], claim))
+        return verdicts
 
-    def _verify(self, contexts: list[str], claim: str) -> Support:
+    def raw_scores(self, pairs: Sequence[Pair]) -> list[float | None]:
+        """The uncalibrated scores, which a calibration is fitted on; None where nothing can be judged."""
+        scores: list[float | None] = []
+        for contexts, claim in pairs:
+            source = read(tuple(contexts))
+            judged = [] if why_unknown(source, claim) else self._judge(source, claim)
+            scores.append(min(m.raw for m in judged) if judged else None)
+        return scores
+
+    def _verify(self, source: Source, claim: str) -> Support:
+        obstacle = why_unknown(source, claim)
+        if obstacle:
+            return unknown(obstacle)
+        judged = self._judge(source, claim)
+        worst = min(judged, key=lambda measures: measures.raw)
+        return self._verdict(worst, len(judged))
+
+    def _judge(self, source: Source, claim: str) -> list[Measures]:
+        """Measures of each sentence of the claim; sentences without a word are skipped."""
         plain = without_citations(claim)
-        if not _SPEECH.search(plain):
-            return unknown("the claim is empty")
-        if not any(_SPEECH.search(context) for context in contexts):
-            return unknown("no context was given, or it is empty")
-        sentences = read(contexts)
-        judged = [self._judge(plain[a:b], contexts, sentences) for a, b in split_claims(plain)]
-        worst = min(judged, key=lambda j: j.score)
-        return verdict(worst.score, worst.evidence, worst.signals)
+        network = self._network if language(plain) in (None, _HOME_LANGUAGE) else None
+        parts = [piece for start, end in split_claims(plain) for piece in pieces(plain, start, end)]
+        texts = [plain[start:end] for start, end in parts]
+        return [measure(text, source, network) for text in texts if _SPEECH.search(text)]
 
-    def _judge(self, claim: str, contexts: list[str], sentences: Sequence[Sentence]) -> _Judged:
-        claim_terms: list[Term] = terms(claim)
-        chosen = select(sentences, claim_terms, _BUDGET)
-        nearest = signals.closest(claim_terms, chosen)
-        found = (
-            signals.best_passage_recall(claim_terms, chosen),
-            signals.number_mismatch(claim, contexts, chosen),
-            signals.unseen_entity(claim, contexts),
-            signals.negation_conflict(claim, claim_terms, nearest),
-            signals.changed_word(claim, nearest),
+    def _verdict(self, worst: Measures, sentences: int) -> Support:
+        calibration = self.calibration
+        score = calibration.probability(worst.raw)
+        label: SupportLabel = "uncertain"
+        status: Status = "warn"
+        if score >= calibration.upper:
+            label, status = "supported", "ok"
+        elif score < calibration.lower:
+            label, status = "unsupported", "fail"
+        evidence = None
+        if worst.evidence is not None:
+            at = worst.evidence
+            evidence = Evidence(context=at.context, start=at.start, end=at.end, text=at.text)
+        return Support(
+            name="support",
+            status=status,
+            measured=score,
+            limit=calibration.upper,
+            reason=_reason(label, worst, sentences),
+            remedy=""
+            if status == "ok"
+            else "Read the evidence; ask again with more context, or drop the claim.",
+            label=label,
+            score=score,
+            evidence=evidence,
+            signals=worst.signals,
         )
-        values = {signal.name: signal.value for signal in found}
-        conflict = max(values["number_mismatch"], values["negation_conflict"], values["unseen_entity"])
-        logit = 6 * (values["best_passage_recall"] - 0.65) - 1.5 * conflict
-        return _Judged(score=1 / (1 + math.exp(-logit)), evidence=nearest, signals=found)
 
 
-def verdict(score: float, evidence: Sentence | None, found: tuple[Signal, ...]) -> Support:
-    """A score as a verdict."""
-    label: SupportLabel = "supported" if score >= 0.6 else "unsupported" if score <= 0.4 else "uncertain"
-    status = {"supported": "ok", "uncertain": "warn", "unsupported": "fail"}[label]
-    span = None
-    if evidence is not None:
-        span = Evidence(context=evidence.context, start=evidence.start, end=evidence.end, text=evidence.text)
-    return Support(
-        name="support",
-        status=status,
-        measured=score,
-        limit=0.6,
-        label=label,
-        score=score,
-        evidence=span,
-        signals=found,
-    )
+def why_unknown(source: Source, claim: str) -> str:
+    """Why nothing can be said about a claim; empty when something can."""
+    plain = without_citations(claim)
+    if not _SPEECH.search(plain):
+        return "The claim is empty: it has no word to check."
+    if not source.sentences or not source.known:
+        return "No context was given, or it has no word in it."
+    spoken = language(plain)
+    written = {language(context) for context in source.contexts if _SPEECH.search(context)}
+    if spoken is not None and None not in written and spoken not in written:
+        others = " and ".join(sorted(name for name in written if name is not None))
+        return f"The claim is in {spoken}, the context in {others}: the local verifier does not translate."
+    return ""
 
 
 def unknown(reason: str) -> Support:
     """The verdict when nothing can be decided."""
-    return Support(name="support", status="unknown", reason=reason, label="unknown", score=None)
+    remedy = "Give a claim and a context in one language, or ask a judge model."
+    return Support(
+        name="support", status="unknown", reason=reason, remedy=remedy, label="unknown", score=None
+    )
+
+
+def _reason(label: SupportLabel, worst: Measures, sentences: int) -> str:
+    signals: dict[str, Signal] = {signal.name: signal for signal in worst.signals}
+    seen = [signals[name].seen for name in _CONFLICTS if signals[name].value >= _SHOWN]
+    missing = signals["best_passage_recall"]
+    heads = {
+        "supported": "The context supports it",
+        "uncertain": "The context may or may not support it",
+        "unsupported": "The context does not support it",
+    }
+    if label != "supported" and not seen and missing.value < 1:
+        seen = [missing.seen]
+    told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
+    if worst.network is None:
+        told += " Judged by words alone: the network reads English."
+    return told if sentences == 1 else f"{told} This is its weakest sentence of {sentences}."
 
 
 @cache
@@ -100,14 +166,20 @@ def _default() -> LocalVerifier:
 
 
 def verify_claims(pairs: Sequence[Pair]) -> list[Support]:
-    """Hold each claim against its contexts with the local verifier.
+    """Hold each claim against its contexts with the local verifier as shipped.
 
-    A pair is `(contexts, claim)`. Returns one `Support` per pair, in order; the verdict on a pair depends on that
-    pair alone. Never raises for odd text and never returns NaN: what cannot be judged is `unknown` with a reason.
+    A pair is `(contexts, claim)`. Returns one `Support` per pair, in order; the verdict on a pair depends on
+    that
+    pair alone. Never returns NaN: what cannot be judged is `unknown` with a reason. A claim of several
+    sentences
+    is as good as its weakest one.
+
+    Raises:
+        MissingError: the weights are not where the package keeps them.
     """
     return _default().verify_claims(pairs)
 
 
 def verify(contexts: Sequence[str], claim: str) -> Support:
-    """Hold one claim against its contexts with the local verifier."""
+    """Hold one claim against its contexts with the local verifier as shipped."""
     return verify_claims([(contexts, claim)])[0]

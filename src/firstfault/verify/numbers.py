@@ -3,16 +3,16 @@
 import re
 from dataclasses import dataclass
 
-_WORDS = {
-    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
-    "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
-    "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100, "dozen": 12, "half": 0.5,
-    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
-    "tenth": 10, "once": 1, "twice": 2,
-}  # fmt: skip
+_WORD_VALUES = """
+zero=0 one=1 two=2 three=3 four=4 five=5 six=6 seven=7 eight=8 nine=9 ten=10 eleven=11 twelve=12
+thirteen=13 fourteen=14 fifteen=15 sixteen=16 seventeen=17 eighteen=18 nineteen=19 twenty=20 thirty=30
+forty=40 fifty=50 sixty=60 seventy=70 eighty=80 ninety=90 hundred=100 dozen=12 half=0.5 first=1 second=2
+third=3 fourth=4 fifth=5 sixth=6 seventh=7 eighth=8 ninth=9 tenth=10 once=1 twice=2
+"""
+_WORDS = {word: float(value) for word, value in (pair.split("=") for pair in _WORD_VALUES.split())}
 _VAGUE = frozenset({"one", "first", "second", "half", "once", "hundred"})
-"""Number words that often do not count anything ("one of", "at first", "a second"): never reported as missing."""
+"""Number words that often do not count anything ("one of", "at first", "a second"): never reported as
+missing."""
 _SCALE = {
     "thousand": 1e3,
     "k": 1e3,
@@ -23,25 +23,50 @@ _SCALE = {
     "bn": 1e9,
     "trillion": 1e12,
 }
-_MONTHS = (
-    "january february march april may june july august september october november december".split()
-)  # fmt: skip
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_DAY_NAMES = "monday tuesday wednesday thursday friday saturday sunday"
+_MONTHS = frozenset(_MONTH_NAMES.split())
+_DAYS = frozenset(_DAY_NAMES.split())
+_UNIT_NAMES = """
+percent % percent pct
+dollar $ dollar dollars usd
+euro € euro euros eur
+pound £
+kilometre km kilometers kilometres kilometer
+mile mile miles
+metre m meters metres meter metre
+centimetre cm
+millimetre mm
+foot feet foot ft
+inch inch inches
+kilogram kg kilograms kilogram
+gram g gram grams
+milligram mg milligrams
+pound-weight lb lbs pounds
+ounce ounce ounces oz
+second second seconds
+minute minute minutes min
+hour hour hours
+day day days
+week week weeks
+month month months
+year year years
+cup cup cups
+tablespoon tablespoon tablespoons
+teaspoon teaspoon teaspoons
+megabyte mb
+gigabyte gb
+terabyte tb
+millisecond ms
+litre liters litres
+millilitre ml
+gallon gallons gallon
+degree degrees
+"""
+"""A line a unit: its one form, then how it is written."""
 _UNITS = {
-    "%": "percent", "percent": "percent", "pct": "percent", "$": "dollar", "dollar": "dollar", "dollars": "dollar",
-    "usd": "dollar", "€": "euro", "euro": "euro", "euros": "euro", "eur": "euro", "£": "pound", "km": "kilometre",
-    "kilometers": "kilometre", "kilometres": "kilometre", "kilometer": "kilometre", "mile": "mile", "miles": "mile",
-    "m": "metre", "meters": "metre", "metres": "metre", "meter": "metre", "metre": "metre", "cm": "centimetre",
-    "mm": "millimetre", "feet": "foot", "foot": "foot", "ft": "foot", "inch": "inch", "inches": "inch", "kg": "kilogram",
-    "kilograms": "kilogram", "kilogram": "kilogram", "g": "gram", "gram": "gram", "grams": "gram", "mg": "milligram",
-    "milligrams": "milligram", "lb": "pound-weight", "lbs": "pound-weight", "pounds": "pound-weight", "ounce": "ounce",
-    "ounces": "ounce", "oz": "ounce", "second": "second", "seconds": "second", "minute": "minute", "minutes": "minute",
-    "min": "minute", "hour": "hour", "hours": "hour", "day": "day", "days": "day", "week": "week", "weeks": "week",
-    "month": "month", "months": "month", "year": "year", "years": "year", "cup": "cup", "cups": "cup",
-    "tablespoon": "tablespoon", "tablespoons": "tablespoon", "teaspoon": "teaspoon", "teaspoons": "teaspoon",
-    "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "ms": "millisecond", "liters": "litre", "litres": "litre",
-    "ml": "millilitre", "gallons": "gallon", "gallon": "gallon", "degrees": "degree",
-}  # fmt: skip
+    written: line.split()[0] for line in _UNIT_NAMES.strip().splitlines() for written in line.split()[1:]
+}
 _TOKEN = re.compile(
     r"(?P<sign>[$€£])?\s?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<ordinal>st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
     r"|(?P<glued>\d+(?:\.\d+)?)(?P<unit>km|cm|mm|kg|mg|ml|gb|mb|tb|ms|ft|lbs?|oz|k|m|bn|g|min)\b"
@@ -69,7 +94,8 @@ class Number:
 
 
 def numbers(text: str) -> list[Number]:
-    """The numbers, month names and weekdays of a text, in order. Mentions such as "passage 2" do not count."""
+    """The numbers, month names and weekdays of a text, in order. Mentions such as "passage 2" do not
+    count."""
     text = _MENTION.sub(lambda match: " " * len(match[0]), text)
     found = []
     for match in _TOKEN.finditer(text):

@@ -1,4 +1,5 @@
-"""Contexts and a claim in, the sentences that speak about the claim out, in reading order and within a budget.
+"""Contexts and a claim in, the sentences that speak about the claim out, in reading order and within a
+budget.
 
 Long contexts are read whole: every sentence is scored, and those that cover the claim's words are kept.
 """
@@ -6,12 +7,14 @@ Long contexts are read whole: every sentence is scored, and those that cover the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firstfault.verify.numbers import Number, numbers
 from firstfault.verify.sentences import split_claims
-from firstfault.verify.terms import Term, rarity, terms
+from firstfault.verify.terms import Term, rarity, terms, words
 
-_MAX_WORDS = 60
+MOST_WORDS = 60
 """A sentence longer than this many words is cut into pieces."""
-_STEP_BACK = 0.35
+_MOST_CHARACTERS = 12 * MOST_WORDS
+_NEIGHBOUR = 0.35
 """Share of a neighbour's own score that is added for standing beside the best sentence."""
 
 
@@ -25,36 +28,54 @@ class Sentence:
     end: int
     text: str
     stems: frozenset[str]
+    """Stems of its content words."""
     words: int
+    numbers: tuple[Number, ...]
 
 
-def read(contexts: Sequence[str]) -> list[Sentence]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Contexts as read once for all claims that are held against them."""
+
+    contexts: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+    known: frozenset[str]
+    """Stems of every word of the contexts, stop words included."""
+
+
+def read(contexts: Sequence[str]) -> Source:
     """All sentences of all contexts; those of more than 60 words are cut at white space."""
     found = []
+    known: set[str] = set()
     for number, context in enumerate(contexts):
+        known |= words(context)
         for start, end in split_claims(context):
-            for piece_start, piece_end in _pieces(context, start, end):
+            for piece_start, piece_end in pieces(context, start, end):
                 text = context[piece_start:piece_end]
                 stems = frozenset(term.stem for term in terms(text))
-                found.append(Sentence(number, piece_start, piece_end, text, stems, len(text.split())))
-    return found
+                length = text.count(" ") + 1
+                found.append(
+                    Sentence(number, piece_start, piece_end, text, stems, length, tuple(numbers(text)))
+                )
+    return Source(tuple(contexts), tuple(found), frozenset(known))
 
 
-def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    words = text[start:end].split()
-    if len(words) <= _MAX_WORDS:
-        limit = _MAX_WORDS * 12
-        return [(at, min(end, at + limit)) for at in range(start, end, limit)]
+def pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A span cut into spans of at most 60 words and 720 characters, at white space where there is some."""
+    found = text[start:end].split()
+    if len(found) <= MOST_WORDS and end - start <= _MOST_CHARACTERS:
+        return [(start, end)]
+    parts = -(-len(found) // MOST_WORDS)
+    size = -(-len(found) // parts)
     spans = []
-    parts = -(-len(words) // _MAX_WORDS)
-    size = -(-len(words) // parts)
     position = start
-    for first in range(0, len(words), size):
-        begin = text.index(words[first], position)
-        position = begin
-        for word in words[first : first + size]:
+    for first in range(0, len(found), size):
+        position = begin = text.index(found[first], position)
+        for word in found[first : first + size]:
             position = text.index(word, position) + len(word)
-        spans += [(at, min(position, at + _MAX_WORDS * 12)) for at in range(begin, position, _MAX_WORDS * 12)]
+        spans += [
+            (at, min(position, at + _MOST_CHARACTERS)) for at in range(begin, position, _MOST_CHARACTERS)
+        ]
     return spans
 
 
@@ -65,7 +86,7 @@ def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: i
     sentence get a bonus, because pronouns point there. At least one sentence is returned if there is any.
     """
     weights = {stem: rarity(stem) for stem in {term.stem for term in claim_terms}}
-    overlaps = [sentence.stems & weights.keys() for sentence in sentences]
+    overlaps = [sorted(sentence.stems & weights.keys()) for sentence in sentences]
     covered: set[str] = set()
     chosen: list[int] = []
     left = budget
@@ -73,11 +94,12 @@ def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: i
     while left > 0:
         top, top_gain = -1, 0.0
         for i, overlap in enumerate(overlaps):
-            if i in chosen or (chosen and sentences[i].words > left):
+            beside = best >= 0 and abs(i - best) == 1 and sentences[i].context == sentences[best].context
+            if not (overlap or beside) or i in chosen or (chosen and sentences[i].words > left):
                 continue
             gain = sum(weights[stem] * (0.25 if stem in covered else 1.0) for stem in overlap)
-            if best >= 0 and sentences[i].context == sentences[best].context and abs(i - best) == 1:
-                gain = gain * (1 + _STEP_BACK) + 0.5
+            if beside:
+                gain = gain * (1 + _NEIGHBOUR) + 0.5
             gain /= 12 + sentences[i].words ** 0.5
             if gain > top_gain + 1e-12:
                 top, top_gain = i, gain
@@ -86,7 +108,7 @@ def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: i
         if best < 0:
             best = top
         chosen.append(top)
-        covered |= overlaps[top]
+        covered.update(overlaps[top])
         left -= sentences[top].words
     if not chosen and sentences:
         chosen = [0]

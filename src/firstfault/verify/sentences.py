@@ -6,13 +6,14 @@ Every character that is not white space lies in exactly one span, so nothing can
 import re
 from collections.abc import Iterator
 
-_ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sr jr st vs etc eg ie e.g i.e cf al fig figs no nos vol vols pp ed eds rev gen col sgt capt"
-    " lt gov sen rep hon inc ltd co corp dept univ assn bros approx ca est min max jan feb mar apr jun jul aug sep"
-    " sept oct nov dec mon tue wed thu fri sat sun u.s u.k u.n e.u a.m p.m d.c ph.d m.d b.a m.a b.sc m.sc art sec"
-    " ch eq ref refs p bzw z.b d.h u.a ggf usw nr str bspw evtl sog m mme mlle env av apr.j.-c sra dra ud uds"
-    " pág núm".split()
-)
+_ABBREVIATIONS_TEXT = """
+mr mrs ms dr prof sr jr st vs etc eg ie e.g i.e cf al fig figs no nos vol vols pp ed eds rev gen col sgt
+capt lt gov sen rep hon inc ltd co corp dept univ assn bros approx ca est min max jan feb mar apr jun jul
+aug sep sept oct nov dec mon tue wed thu fri sat sun u.s u.k u.n e.u a.m p.m d.c ph.d m.d b.a m.a b.sc
+m.sc art sec ch eq ref refs p bzw z.b d.h u.a ggf usw nr str bspw evtl sog m mme mlle env av apr.j.-c sra
+dra ud uds pág núm
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 """Words that end with a full stop without ending a sentence (lower case, last stop removed)."""
 
 _ENDERS = ".!?…。！？；؟।॥‽"
@@ -33,7 +34,8 @@ _LAST_WORD = re.compile(r"[\w.\-]+$")
 def split_claims(text: str) -> list[tuple[int, int]]:
     """Split a text into sentences, list items, table rows and code blocks.
 
-    Citation marks such as `[1][2]` after a full stop belong to the sentence before them. A fenced code block is
+    Citation marks such as `[1][2]` after a full stop belong to the sentence before them. A fenced code block
+    is
     one span. Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a
     sentence; Chinese, Japanese, Arabic and Hindi full stops do, without needing a space.
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from firstfault.types import Signal
 from firstfault.verify.numbers import Number, numbers
-from firstfault.verify.passages import Sentence
-from firstfault.verify.terms import STOPWORDS, Term, rarity, stem, terms
+from firstfault.verify.passages import Sentence, Source
+from firstfault.verify.terms import STOPWORDS, Term, rarity, stem, terms, words
 
 _NEGATION = re.compile(
-    r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|unable|fail(?:s|ed)? to)\b|n['’]t\b"
+    r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|unable|fail(?:s|ed)? to)\b"
+    r"|n['’]t\b"
 )
 _WORDS = re.compile(r"[^\W_]+(?:['’.,\-][^\W_]+)*")
 _NAME = re.compile(r"[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
@@ -22,7 +23,8 @@ _CLOSE = 0.6
 
 
 def recall(claim_terms: Sequence[Term], sentences: Sequence[Sentence]) -> float:
-    """Share of the claim's content, weighted by rarity, that the sentences hold; 1 for a claim without content."""
+    """Share of the claim's content, weighted by rarity, that the sentences hold; 1 for a claim without
+    content."""
     stems = {term.stem for term in claim_terms}
     held: set[str] = set().union(*(sentence.stems for sentence in sentences)) if sentences else set()
     total = sum(rarity(s) for s in sorted(stems))
@@ -51,7 +53,7 @@ def best_passage_recall(claim_terms: Sequence[Term], chosen: Sequence[Sentence])
     return Signal(name="best_passage_recall", value=round(value, 4), seen=seen)
 
 
-def number_mismatch(claim: str, contexts: Sequence[str], near: Sequence[Sentence]) -> Signal:
+def number_mismatch(claim: str, source: Source, near: Sequence[Sentence]) -> Signal:
     """Numbers and dates of the claim that the contexts never state, or state with another unit.
 
     1 when a number is nowhere in the contexts or its unit differs; 0.5 when it stands only away from the
@@ -60,8 +62,8 @@ def number_mismatch(claim: str, contexts: Sequence[str], near: Sequence[Sentence
     stated = [n for n in numbers(claim) if n.firm]
     if not stated:
         return Signal(name="number_mismatch", value=0.0, seen="the claim states no number")
-    everywhere = [n for context in contexts for n in numbers(context)]
-    beside = [n for sentence in near for n in numbers(sentence.text)]
+    everywhere = [n for sentence in source.sentences for n in sentence.numbers]
+    beside = [n for sentence in near for n in sentence.numbers]
     for number in stated:
         alike = [n for n in everywhere if _equal(n, number)]
         if not alike:
@@ -93,14 +95,13 @@ def _others(number: Number, found: Sequence[Number]) -> str:
     return f"says {', '.join(listed)}" if listed else "states none"
 
 
-def unseen_entity(claim: str, contexts: Sequence[str]) -> Signal:
-    """Share of the claim's names (capitalised, not at the start of a sentence; acronyms) the contexts never use."""
+def unseen_entity(claim: str, source: Source) -> Signal:
+    """Share of the claim's names (capitalised, not at the start of a sentence; acronyms) the contexts never
+    use."""
     names = _names(claim)
     if not names:
         return Signal(name="unseen_entity", value=0.0, seen="the claim names nobody and nothing")
-    known = {stem(word) for context in contexts for word in _WORDS.findall(context)}
-    known |= {part for word in known for part in re.split(r"[-'’.]", word)}
-    unseen = [name for name in names if stem(name) not in known]
+    unseen = [name for name in names if not words(name) & source.known]
     if not unseen:
         return Signal(name="unseen_entity", value=0.0, seen="every name of the claim is in the context")
     value = len(unseen) / len(names)

@@ -9,18 +9,21 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:/'’\-][^\W_]+)*", re.UNICODE)
+_PARTS = re.compile(r"[.,:/'’\-]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 
-STOPWORDS = frozenset(
-    "a about above after again against all also although am an and any are as at be because been before being below"
-    " between both but by can could did do does doing don't down during each either else etc few for from further"
-    " get gets had has have having he her here hers herself him himself his how however i if in into is it it's its"
-    " itself just least less let like made make makes many may me might more most much must my myself neither no nor"
-    " not now of off on once one only or other others our ours out over own per rather same she should since so some"
-    " such than that the their theirs them themselves then there therefore these they this those through thus to too"
-    " under until up upon us use used using very via was we well were what when where whether which while who whom"
-    " whose why will with within without would yes yet you your yours yourself".split()
-)
+_STOPWORDS_TEXT = """
+a about above after again against all also although am an and any are as at be because been before being
+below between both but by can could did do does doing don't down during each either else etc few for from
+further get gets had has have having he her here hers herself him himself his how however i if in into is
+it it's its itself just least less let like made make makes many may me might more most much must my
+myself neither no nor not now of off on once one only or other others our ours out over own per rather
+same she should since so some such than that the their theirs them themselves then there therefore these
+they this those through thus to too under until up upon us use used using very via was we well were what
+when where whether which while who whom whose why will with within without would yes yet you your yours
+yourself
+"""
+STOPWORDS = frozenset(_STOPWORDS_TEXT.split())
 """Words that carry no content of their own."""
 
 
@@ -55,11 +58,19 @@ def stem(word: str) -> str:
     return lowered
 
 
-_ENDINGS = (
-    ("ations", "at"), ("ation", "at"), ("ingly", ""), ("edly", ""), ("iness", "y"), ("ments", "ment"), ("ies", "y"),
-    ("ied", "y"), ("ily", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("ly", ""), ("ss", "ss"), ("us", "us"),
-    ("es", ""), ("s", ""),
-)  # fmt: skip
+_ENDING_RULES = """
+ations=at ation=at ingly= edly= iness=y ments=ment ies=y ied=y ily=y sses=ss ing= ed= ly= ss=ss us=us es= s=
+"""
+_ENDINGS = tuple((ending, new) for ending, new in (rule.split("=") for rule in _ENDING_RULES.split()))
+
+
+def words(text: str) -> set[str]:
+    """The stems of every word of a text, stop words and the parts of compounds included."""
+    found: set[str] = set()
+    for match in _WORD.finditer(text):
+        found.add(stem(match[0]))
+        found.update(stem(part) for part in _PARTS.split(match[0]))
+    return found
 
 
 def terms(text: str) -> list[Term]:

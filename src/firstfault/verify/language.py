@@ -1,0 +1,45 @@
+"""Text in, its language out as far as its script and function words tell; None when they do not."""
+
+import re
+
+_SCRIPTS = (
+    ("cyrillic", re.compile(r"[\u0400-\u04ff]")),
+    ("greek", re.compile(r"[\u0370-\u03ff]")),
+    ("arabic", re.compile(r"[\u0600-\u06ff]")),
+    ("hebrew", re.compile(r"[\u0590-\u05ff]")),
+    ("devanagari", re.compile(r"[\u0900-\u097f]")),
+    ("thai", re.compile(r"[\u0e00-\u0e7f]")),
+    ("korean", re.compile(r"[\uac00-\ud7af]")),
+    ("japanese", re.compile(r"[\u3040-\u30ff]")),
+    ("chinese", re.compile(r"[\u4e00-\u9fff]")),
+)
+_LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
+_WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
+_FUNCTION_WORDS = {
+    "English": "the of and to in is was for with that on are by"
+    " as it from his were which this be has not an at or",
+    "German": "der die das und ist nicht ein eine den von zu"
+    " mit dem des auf für im sich als auch wurde einer sind",
+    "French": "le la les des et est une du dans pour que qui"
+    " sur par au avec pas ne il elle sont aux ce cette",
+    "Spanish": "el los las y es una del por para con que se su al como fue más pero sus lo son ha este esta",
+    "Italian": "il di che è per una del della con non sono gli nel alla dei le da si anche ha come più delle",
+    "Portuguese": "o os as e do da em um uma para com não que se por dos foi mais na no ao são como",
+    "Dutch": "de het een van en is dat op te voor met zijn niet aan er ook als door naar bij werd wordt uit",
+}
+_LISTS = {name: frozenset(words.split()) for name, words in _FUNCTION_WORDS.items()}
+_ENOUGH = 2
+_SAMPLE = 3000
+
+
+def language(text: str) -> str | None:
+    """`English`, `German`, ... or a script such as `arabic`; None when there is too little to tell."""
+    sample = text[:_SAMPLE]
+    latin = len(_LATIN.findall(sample))
+    for name, pattern in _SCRIPTS:
+        if len(pattern.findall(sample)) > latin:
+            return name
+    words = [word.lower() for word in _WORD.findall(sample)]
+    counts = sorted(((sum(w in known for w in words), name) for name, known in _LISTS.items()), reverse=True)
+    (best, name), (second, _) = counts[0], counts[1]
+    return name if best >= _ENOUGH and best >= 1.5 * second else None
