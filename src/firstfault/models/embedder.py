@@ -25,7 +25,8 @@ class Embedding:
     vector: FloatArray
     """(dimension,), of unit length unless the model's settings say otherwise."""
     tokens: FloatArray | None = None
-    """(tokens, dimension), each row of unit length; None unless token vectors were asked for."""
+    """(tokens, dimension), each row of unit length, special tokens left out, so that a text of no tokens
+    has no rows; None unless token vectors were asked for."""
     token_count: int
     """Tokens of the whole text as the model would see it, special tokens and prefix included."""
     truncated: bool

@@ -6,20 +6,19 @@ count share a batch, so there is no padding, and every batch runs on one thread.
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firstfault.errors import ConfigError, InputError, MissingError
 from firstfault.models import store
 from firstfault.models.embedder import Embedding, FloatArray, Kind
-from firstfault.models.threads import default_threads
+from firstfault.models.threads import default_threads, run_ahead
 
 if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
@@ -128,21 +127,7 @@ class OnnxEmbedder:
         Batches run in parallel on `threads` threads; only a few are computed ahead of the caller.
         """
         batches = _batches(self._encode(texts, kind))
-        if self._threads == 1 or len(batches) == 1:
-            for batch in batches:
-                yield self._run(batch, tokens=tokens)
-            return
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
-        try:
-            pending: deque[Future[list[Embedding]]] = deque()
-            for batch in batches:
-                pending.append(pool.submit(self._run, batch, tokens=tokens))
-                if len(pending) > 2 * self._threads:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from run_ahead(lambda batch: self._run(batch, tokens=tokens), batches, self._threads)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the model sees it as a document: special tokens and prefix included."""
@@ -187,7 +172,7 @@ class OnnxEmbedder:
             Embedding(
                 position=text.position,
                 vector=vectors[row],
-                tokens=_unit(states[row]) if tokens else None,
+                tokens=_unit(states[row][_content(text.encoding)]) if tokens else None,
                 token_count=text.token_count,
                 truncated=text.token_count > self.max_tokens,
             )
@@ -209,6 +194,12 @@ def _batches(texts: list[_Text]) -> list[list[_Text]]:
     return batches
 
 
+def _content(encoding: "Encoding") -> NDArray[np.bool_]:
+    """(tokens,): which tokens belong to the text; special tokens match anything, so they are left out."""
+    content: NDArray[np.bool_] = np.array(encoding.special_tokens_mask) == 0
+    return content
+
+
 def _unit(rows: FloatArray) -> FloatArray:
     """Scale every row to length 1; a row of zeros stays as it is."""
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
@@ -226,22 +217,31 @@ def _open_known(name: str, folder: Path) -> "onnxruntime.InferenceSession":
 
     options = _session_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    graph = (_GRAPHS / f"{name}.onnx").read_bytes()
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    place = str(folder.resolve())  # weights behind a symbolic link are refused
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", place)
+    return _session((_GRAPHS / f"{name}.onnx").read_bytes(), options, folder)
 
 
 def _open_folder(folder: Path) -> "onnxruntime.InferenceSession":
-    import onnxruntime
-
     candidates = (folder / "model.onnx", folder / "onnx" / "model.onnx")
     for graph in candidates:
         if graph.is_file():
-            return onnxruntime.InferenceSession(
-                str(graph), _session_options(), providers=["CPUExecutionProvider"]
-            )
+            return _session(str(graph), _session_options(), folder)
     tried = " or ".join(str(graph) for graph in candidates)
     raise MissingError(f"There is no ONNX graph: looked for {tried}.", hint="Export the model to ONNX first.")
+
+
+def _session(
+    graph: str | bytes, options: "onnxruntime.SessionOptions", folder: Path
+) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base class
+        message = f"ONNX Runtime cannot open the model in {folder}: {str(error)[:300]}"
+        hint = "Check that the files are complete and not links into another folder."
+        raise ConfigError(message, hint=hint) from error
 
 
 def _session_options() -> "onnxruntime.SessionOptions":

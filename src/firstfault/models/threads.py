@@ -1,8 +1,15 @@
-"""How many threads a model may use: physical cores, within what the process and its container may use."""
+"""Threads for models: how many there may be, and work in order on several of them."""
 
 import math
 import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _SIBLINGS = "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
@@ -17,6 +24,29 @@ def default_threads() -> int:
     quota, _, period = _first_line(_CPU_MAX).partition(" ")
     limit = math.ceil(int(quota) / int(period)) if quota.isdigit() and period.isdigit() else len(cores)
     return max(1, min(len(cores), limit))
+
+
+def run_ahead(work: Callable[[In], Out], items: Sequence[In], threads: int) -> Iterator[Out]:
+    """Yield `work(item)` in the order of the items, computing a few ahead on `threads` threads.
+
+    One item, or one thread, is worked on in the caller's own thread. Closing the iterator drops what has
+    not begun.
+    """
+    if threads == 1 or len(items) <= 1:
+        for item in items:
+            yield work(item)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
+    try:
+        pending: deque[Future[Out]] = deque()
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _first_line(path: Path) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firstfault.errors import MismatchError
 from firstfault.models.embedder import FloatArray
@@ -91,14 +92,14 @@ def _rotate(rows: FloatArray) -> FloatArray:
     """Apply a fixed orthogonal map to (rows, dimension): sign flips, then a two-dimensional DCT."""
     flips, left, right = _rotation(rows.shape[1])
     grid = (rows * flips).reshape(-1, len(left), len(right))
-    turned: FloatArray = left @ grid @ right.T
+    turned: FloatArray = np.matmul(np.matmul(left, grid), right.T)
     return turned.reshape(rows.shape)
 
 
 def _rotate_back(rows: FloatArray) -> FloatArray:
     flips, left, right = _rotation(rows.shape[1])
     grid = rows.reshape(-1, len(left), len(right))
-    turned: FloatArray = left.T @ grid @ right
+    turned: FloatArray = np.matmul(np.matmul(left.T, grid), right)
     return turned.reshape(rows.shape) * flips
 
 
@@ -117,7 +118,7 @@ def _rotation(dimension: int) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _dct(size: int) -> FloatArray:
     """Orthonormal DCT-II matrix (size, size)."""
     n = np.arange(size)
-    matrix = np.sqrt(2 / size) * np.cos(np.pi * (n + 0.5) * n[:, None] / size)
+    matrix: NDArray[np.float64] = np.sqrt(2 / size) * np.cos(np.pi * (n + 0.5) * n[:, None] / size)
     matrix[0] /= np.sqrt(2)
     rounded: FloatArray = matrix.astype(np.float32)
     return rounded

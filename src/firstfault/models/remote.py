@@ -1,0 +1,186 @@
+"""A generator behind any OpenAI-compatible endpoint that streams chat completions."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from firstfault.errors import ConfigError, RemoteError
+from firstfault.models.endpoint import Endpoint
+from firstfault.models.estimate import token_spans
+from firstfault.models.generator import BlankRun, Delta, FinishReason, Message, check_request
+
+if TYPE_CHECKING:
+    import openai
+    from openai.types.chat import ChatCompletionChunk
+
+_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+
+
+class OpenAIGenerator:
+    """Generates with a remote model.
+
+    A request that fails for a passing reason (no connection, 408, 409, 429, 5xx) is tried again, with
+    growing and jittered waits, as long as nothing of the answer has arrived; after that an interruption
+    is an error. Nothing is sent anywhere but to `base_url`. Token counts are estimates that err upwards.
+    """
+
+    supports_grammar = False
+    exact_counts = False
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        model: str,
+        api_key_env: str = "",
+        context_window: int = 8192,
+        timeout_s: float = 60.0,
+        attempts: int = 3,
+        max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+    ) -> None:
+        self._endpoint = Endpoint(
+            base_url=base_url, model=model, api_key_env=api_key_env, timeout_s=timeout_s, attempts=attempts
+        )
+        self.name = model
+        self.context_window = context_window
+        self._max_tokens_field = max_tokens_field
+        self._client: openai.AsyncOpenAI | None = None
+        settings = ["openai", base_url, model]
+        self.fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
+
+    def count_tokens(self, text: str) -> int:
+        """An estimate that errs upwards: only the endpoint knows its tokenizer."""
+        return len(token_spans(text))
+
+    def render(self, messages: Sequence[Message]) -> None:
+        """Only the endpoint knows the exact prompt: None."""
+        return
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seed: int = 0,
+        grammar: str | None = None,
+        stop: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Delta]:
+        """Generate, yielding deltas as they come; see `Generator.stream`.
+
+        Raises ConfigError when a grammar is given or the key's variable is not set, InputError when the
+        endpoint refuses the request, and RemoteError for everything that is the endpoint's fault.
+        """
+        check_request(messages, max_tokens)
+        if grammar is not None:
+            message = f"{self.name} at {self._endpoint.base_url} cannot be held to a grammar."
+            raise ConfigError(message, hint="Use the embedded generator, or none.")
+        request: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "temperature": temperature,
+            "seed": seed,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            self._max_tokens_field: max_tokens,
+        }
+        if stop:
+            request["stop"] = list(stop)
+
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        chunks: openai.AsyncStream[ChatCompletionChunk] | None = None
+        try:
+            async with asyncio.timeout_at(deadline):
+                chunks, first = await self._begin(request)
+            async for delta in self._deltas(chunks, first, deadline):
+                yield delta
+        except Exception as error:  # noqa: BLE001 - the SDK lets errors of its HTTP library through
+            raise self._endpoint.explain(error) from None
+        finally:
+            if chunks is not None:
+                await chunks.close()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _begin(
+        self, request: dict[str, Any]
+    ) -> "tuple[openai.AsyncStream[ChatCompletionChunk], ChatCompletionChunk | None]":
+        """Send the request and wait for the first chunk, trying again when that fails."""
+        import stamina
+
+        if self._client is None:
+            self._client = self._open()
+        async for attempt in stamina.retry_context(
+            on=self._endpoint.wait_before_retry, attempts=self._endpoint.attempts, timeout=None
+        ):
+            with attempt:
+                chunks = await self._client.chat.completions.create(**request)
+                try:
+                    return chunks, await anext(aiter(chunks), None)
+                except BaseException:
+                    await chunks.close()
+                    raise
+        raise AssertionError("stamina neither returned nor raised")
+
+    async def _deltas(
+        self,
+        chunks: "openai.AsyncStream[ChatCompletionChunk]",
+        chunk: "ChatCompletionChunk | None",
+        deadline: float | None,
+    ) -> AsyncIterator[Delta]:
+        finish: FinishReason | None = None
+        prompt_tokens = completion_tokens = None
+        blanks = BlankRun()
+        received = 0
+        stream = aiter(chunks)
+        while chunk is not None:
+            if chunk.usage:
+                prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+            for choice in chunk.choices or []:
+                if choice.finish_reason:
+                    finish = _FINISH.get(choice.finish_reason, "stop")
+                if text := choice.delta.content:
+                    received += len(text)
+                    yield Delta(text=text)
+                    if blanks.exceeded(text):
+                        yield Delta(finish_reason="whitespace")
+                        return
+            async with asyncio.timeout_at(deadline):
+                chunk = await self._next(stream, received)
+        if finish is None:
+            raise self._cut(received)
+        yield Delta(finish_reason=finish, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+
+    async def _next(
+        self, stream: "AsyncIterator[ChatCompletionChunk]", received: int
+    ) -> "ChatCompletionChunk | None":
+        try:
+            return await anext(stream, None)
+        except (ValueError, UnicodeError):
+            raise  # a chunk that is not JSON: explained as such
+        except Exception as error:
+            raise self._cut(received) from error
+
+    def _cut(self, received: int) -> RemoteError:
+        return RemoteError(
+            f"{self._endpoint.base_url} (model {self.name}) broke off after {received} characters.",
+            hint="Ask again; check the endpoint's own logs and any proxy between.",
+            transient=True,
+        )
+
+    def _open(self) -> "openai.AsyncOpenAI":
+        import openai
+
+        return openai.AsyncOpenAI(
+            base_url=self._endpoint.base_url,
+            api_key=self._endpoint.key(),
+            timeout=self._endpoint.timeout_s,
+            max_retries=0,
+        )
