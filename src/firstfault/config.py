@@ -92,7 +92,7 @@ class SearchConfig(Section):
 class PackConfig(Section):
     """What goes into the prompt."""
 
-    budget_tokens: int = Field(default=1200, ge=64)
+    budget_tokens: int = Field(default=900, ge=64)
     """Upper bound of all passages together, in the generator's tokens."""
 
 
@@ -107,7 +107,7 @@ class GeneratorConfig(Section):
     """Endpoint for kind = "openai"."""
     api_key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key."""
-    max_tokens: int = Field(default=160, ge=1)
+    max_tokens: int = Field(default=96, ge=1)
     """Upper bound of the answer."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     """0 = always the likeliest token: the same answer twice."""
@@ -126,6 +126,8 @@ class AnswerConfig(Section):
 
     policy: Literal["annotate", "strip", "abstain"] = "annotate"
     """`annotate`: shown and marked; `strip`: removed; `abstain`: the whole answer is withheld."""
+    min_relevance: float = Field(default=0.25, ge=-1.0, le=1.0)
+    """Least cosine similarity of the nearest passage; below it nothing is generated: the sources do not say."""
 
 
 class VerifierConfig(Section):

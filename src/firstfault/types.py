@@ -264,6 +264,8 @@ class Generation:
     """Identifies weights and settings of the runtime; equal fingerprints answer equally."""
     adapter: str | None
     prompt: tuple[Message, ...]
+    rendered: str | None
+    """The exact text that the model saw; None when only the endpoint knows its template."""
     grammar: str | None
     """The grammar that bound the output, if the runtime supports one."""
     raw: str

@@ -12,7 +12,11 @@ def test_defusing_keeps_every_character_in_its_place(text: str) -> None:
     assert all(new in (old, "‹") for old, new in zip(text, defused, strict=True))
 
 
-@given(st.text(), st.sampled_from(["</passage>", "<|im_end|>", "<|im_start|>system", "</s>", "[/INST]"]), st.text())
+@given(
+    st.text(),
+    st.sampled_from(["</passage>", "<|im_end|>", "<|im_start|>system", "</s>", "[/INST]"]),
+    st.text(),
+)
 def test_a_passage_cannot_close_its_fence_or_open_a_turn(before: str, attack: str, after: str) -> None:
     fenced = fence(1, "t", before + attack + after)
     assert attack not in fenced.removesuffix("</passage>")
@@ -39,7 +43,8 @@ def test_abstentions_are_recognised(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence", ["The sources say that it is 3.", "Rivers do not contain salt.", "It is not specified by law."]
+    "sentence",
+    ["The sources say that it is 3.", "Rivers do not contain salt.", "It is not specified by law."],
 )
 def test_statements_are_not_abstentions(sentence: str) -> None:
     assert not abstains(sentence)

@@ -16,12 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Engine, text
+
+from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-    from sqlalchemy import Engine
 
 
 @cache
@@ -55,7 +57,7 @@ class TraceStore:
             and they stay in the spool for the next start.
     """
 
-    def __init__(self, home: Path, engine: "Engine", *, queue_size: int = 1024) -> None:
+    def __init__(self, home: Path, engine: Engine, *, queue_size: int = 1024) -> None:
         self._engine = engine
         self._spool = home / "spool"
         self._queue: queue.Queue[Path | None] = queue.Queue(maxsize=queue_size)
@@ -87,6 +89,8 @@ class TraceStore:
         left = sorted(self._spool.glob("*.trace")) if self._spool.is_dir() else []
         for path in left:
             self._store(path)
+        for half_written in self._spool.glob("*.partial"):
+            half_written.unlink(missing_ok=True)
         return len(left)
 
     def flush(self) -> None:
@@ -114,9 +118,7 @@ class TraceStore:
         Raises:
             InputError: there is no such trace, or several.
         """
-        from sqlalchemy import text
-
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(
                 text("SELECT id, record FROM traces WHERE id LIKE :prefix ESCAPE '!' ORDER BY id LIMIT 3"),
                 {"prefix": trace_id.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"},
@@ -133,19 +135,15 @@ class TraceStore:
 
     def newest(self, *, limit: int = 20, since: str | None = None) -> Iterator[Trace]:
         """Traces, newest first; `since` is an ISO 8601 time in UTC."""
-        from sqlalchemy import text
-
         query = text("SELECT record FROM traces WHERE at >= :since ORDER BY at DESC, id DESC LIMIT :limit")
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(query, {"since": since or "", "limit": limit}).all()
         for row in rows:
             yield decode(row.record)
 
     def drop_before(self, at: str) -> int:
         """Delete traces older than an ISO 8601 time in UTC. Returns how many."""
-        from sqlalchemy import text
-
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
 
     def _start(self) -> None:
@@ -154,25 +152,21 @@ class TraceStore:
             self._writer.start()
 
     def _write(self) -> None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         while True:
             path = self._queue.get()
             try:
                 if path is None:
                     return
                 self._store(path)
-            except (OSError, SQLAlchemyError) as error:
+            except (OSError, StorageError) as error:
                 self._failure = error
             finally:
                 self._queue.task_done()
 
     def _store(self, path: Path) -> None:
-        from sqlalchemy import text
-
         record = path.read_bytes()
         trace = decode(record)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 text(
                     "INSERT INTO traces (id, at, collection, question, status, record) "

@@ -1,0 +1,177 @@
+"""An open application: a home, its settings, and the parts that a command needs.
+
+In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
+"""
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings, VerifierConfig
+from firstfault.errors import ConfigError
+
+if TYPE_CHECKING:
+    from firstfault.collection import Collection
+    from firstfault.models.embedder import Embedder
+    from firstfault.models.generator import Generator
+    from firstfault.models.store import ProgressCallback
+    from firstfault.trace import TraceStore
+    from firstfault.verify import Verifier
+
+
+class Application:
+    """Everything that a command works on. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        collection: str = "default",
+        create: bool = False,
+        progress: "ProgressCallback | None" = None,
+    ) -> None:
+        self.config = config
+        self._progress = progress
+        self._collection_name = collection
+        self._create = create
+        self._generators: dict[GeneratorConfig, Generator | None] = {}
+        self._verifiers: dict[VerifierConfig, Verifier] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.config.settings
+
+    @cached_property
+    def embedder(self) -> "Embedder":
+        """The embedder of the collection.
+
+        Raises:
+            MissingError: its model has not been pulled.
+        """
+        return open_embedder(self.settings.embedder, self._progress)
+
+    @cached_property
+    def collection(self) -> "Collection":
+        """The collection, locked by this process until `close`."""
+        from firstfault.collection import Collection
+
+        return Collection.open(
+            self.config.home,
+            name=self._collection_name,
+            settings=self.settings,
+            embedder=self.embedder,
+            write=self._create,
+        )
+
+    @cached_property
+    def traces(self) -> "TraceStore":
+        """The traces of this home; what an earlier process left unwritten is written first."""
+        from firstfault.collection.database import connect
+        from firstfault.trace import TraceStore
+
+        store = TraceStore(self.config.home, connect(self.config.home), queue_size=self.settings.trace.queue)
+        store.recover()
+        return store
+
+    def generator(self, settings: GeneratorConfig) -> "Generator | None":
+        """The runtime for these settings, loaded once; None for the extractive generator."""
+        if settings not in self._generators:
+            self._generators[settings] = open_generator(settings, self._progress)
+        return self._generators[settings]
+
+    def verifier(self, settings: VerifierConfig) -> "Verifier":
+        """The verifier for these settings, loaded once."""
+        if settings not in self._verifiers:
+            self._verifiers[settings] = open_verifier(settings)
+        return self._verifiers[settings]
+
+    async def aclose(self) -> None:
+        """Write what is pending and release the home.
+
+        Raises:
+            StorageError: traces could not be written; they stay in the spool.
+        """
+        try:
+            if "traces" in self.__dict__:
+                self.traces.close()
+        finally:
+            for generator in self._generators.values():
+                if generator is not None:
+                    await generator.aclose()
+            if "collection" in self.__dict__:
+                self.collection.close()
+
+    def close(self) -> None:
+        """`aclose` where no event loop is running."""
+        import asyncio
+
+        asyncio.run(self.aclose())
+
+    def __enter__(self) -> "Application":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" = None) -> "Embedder":
+    """The embedder that the settings name; a known model is pulled on first use."""
+    if settings.kind == "openai":
+        from firstfault.models.remote_embedder import OpenAIEmbedder
+
+        return OpenAIEmbedder(
+            settings.model,
+            base_url=_required(settings.base_url, "embedder.base_url"),
+            api_key_env=settings.api_key_env,
+        )
+    from firstfault.models import store
+    from firstfault.models.onnx_embedder import OnnxEmbedder
+
+    if store.is_known(settings.model):
+        store.ensure(settings.model, progress)
+    return OnnxEmbedder(settings.model, threads=settings.threads or None)
+
+
+def open_generator(
+    settings: GeneratorConfig, progress: "ProgressCallback | None" = None
+) -> "Generator | None":
+    """The generator that the settings name; None for the extractive one, which needs no model."""
+    if settings.kind == "extractive":
+        return None
+    if settings.kind == "openai":
+        from firstfault.models.remote import OpenAIGenerator
+
+        return OpenAIGenerator(
+            settings.model,
+            base_url=_required(settings.base_url, "generator.base_url"),
+            api_key_env=settings.api_key_env,
+            context_window=settings.context_window,
+        )
+    from firstfault.models import store
+    from firstfault.models.llama import LlamaGenerator
+
+    if store.is_known(settings.model):
+        store.ensure(settings.model, progress)
+    return LlamaGenerator(
+        settings.model, context_window=settings.context_window, threads=settings.threads or None
+    )
+
+
+def open_verifier(settings: VerifierConfig) -> "Verifier":
+    """The verifier that the settings name."""
+    from firstfault.verify import LocalVerifier
+
+    if settings.kind == "local":
+        return LocalVerifier()
+    raise ConfigError(
+        f"verifier.kind = {settings.kind!r} is not available.", hint='Set verifier.kind to "local".'
+    )
+
+
+def _required(value: str | None, name: str) -> str:
+    if not value:
+        raise ConfigError(f"{name} is not set.", hint=f"Set {name}, e.g. http://127.0.0.1:8000/v1.")
+    return value

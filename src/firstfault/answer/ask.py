@@ -1,0 +1,232 @@
+"""The answer path, in one straight line: retrieve → pack → generate → cite, recorded as a trace.
+
+In: a question and an open application. Out: a `Trace` with the answer and everything behind it.
+Given an earlier trace and a stage to start at, only that stage and those after it are run.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from firstfault.answer.application import Application
+from firstfault.answer.cite import check, compose
+from firstfault.answer.extractive import extract
+from firstfault.answer.pack import pack
+from firstfault.answer.prompt import ABSTENTION, citation_grammar, fence, messages
+from firstfault.answer.request import Request, validate_question
+from firstfault.answer.retrieve import Ranking, retrieve
+from firstfault.config import Settings
+from firstfault.errors import FirstfaultError, InputError
+from firstfault.stages import Stage
+from firstfault.trace import OpenSpan, Recording
+from firstfault.types import Answer, Context, Generation, Trace, TraceHit
+from firstfault.verify import split_claims
+
+Listener = Callable[[str], None]
+"""Called with each piece of text as it is generated, before it is checked."""
+
+
+async def ask(
+    app: Application,
+    question: str,
+    *,
+    where: str | None = None,
+    settings: Settings | None = None,
+    listener: Listener | None = None,
+    prior: Trace | None = None,
+    start: Stage = Stage.FILTER,
+) -> Trace:
+    """Answer a question from the collection and record how.
+
+    Raises:
+        InputError: the question or the filter cannot be used. Nothing is recorded.
+        FirstfaultError: a stage failed. The trace with the error is recorded first.
+    """
+    recording = Recording()
+    request = Request(
+        question=validate_question(question),
+        where=where,
+        settings=settings or app.settings,
+        recording=recording,
+        version=prior.corpus_version if prior else app.collection.version,
+        prior=prior,
+        start=start,
+    )
+    ranking: Ranking | None = None
+    context: Context | None = None
+    generation: Generation | None = None
+    answer: Answer | None = None
+    failure: FirstfaultError | None = None
+    try:
+        ranking = retrieve(app, request)
+        context = _pack(app, request, ranking)
+        generation = await _generate(app, request, ranking, context, listener)
+        answer = _cite(app, request, context, generation)
+    except InputError:
+        raise
+    except FirstfaultError as error:
+        failure = error
+    trace = Trace(
+        id=recording.id,
+        at=recording.at,
+        collection=app.collection.name,
+        question=request.question,
+        where=where,
+        corpus_version=request.version,
+        settings=request.settings.model_dump(mode="json"),
+        fingerprint=request.settings.fingerprint(),
+        embedder=app.embedder.fingerprint,
+        verifier=app.verifier(request.settings.verifier).name,
+        hits=tuple(_remember(ranking)) if ranking else (),
+        selected=ranking.selected if ranking else 0,
+        context=context,
+        generation=generation,
+        answer=answer,
+        spans=recording.spans(),
+        time_to_first_token_ms=recording.time_to_first_token_ms,
+        total_ms=recording.elapsed_ms(),
+        replay_of=prior.id if prior else None,
+        replayed_from=start.value if prior else None,
+        error=str(failure) if failure else None,
+    )
+    app.traces.put(trace)
+    if failure:
+        failure.add_note(f"trace {trace.id}")
+        raise failure
+    return trace
+
+
+def _remember(ranking: Ranking) -> Iterator[TraceHit]:
+    for key, hit in zip(ranking.keys, ranking.hits, strict=True):
+        yield TraceHit(key=key, chunk_id=hit.chunk.id, document_id=hit.chunk.document_id, arms=hit.arms)
+
+
+def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
+    prior = request.reuses(Stage.PACK)
+    if prior is not None and prior.context is not None:
+        return prior.context
+    settings = request.settings
+    generator = app.generator(settings.generator)
+    with request.recording.stage(Stage.PACK) as span:
+        budget = settings.pack.budget_tokens
+        if generator is not None:
+            frame = "".join(message.content for message in messages(request.question, ()))
+            room = generator.context_window - settings.generator.max_tokens - generator.count_tokens(frame)
+            room -= CHAT_TEMPLATE_TOKENS
+            if room < budget:
+                span.event("budget_lowered", wanted=budget, room=room)
+                budget = room
+        count = generator.count_tokens if generator is not None else _words
+        context = pack(ranking.hits[: ranking.selected], budget=max(budget, 0), count_tokens=count)
+        span.note(passages=len(context.passages), tokens=context.tokens, budget=context.budget)
+        for chunk_id in context.clipped:
+            span.event("passage_clipped", chunk_id=chunk_id)
+        for chunk_id in context.dropped:
+            span.event("passage_dropped", chunk_id=chunk_id)
+    return context
+
+
+CHAT_TEMPLATE_TOKENS = 32
+"""Room left for what a chat template adds around the messages."""
+
+
+def _words(text: str) -> int:
+    """A word count scaled to tokens, for the extractive generator, which has no tokenizer."""
+    return len(text.split()) * 4 // 3
+
+
+async def _generate(
+    app: Application, request: Request, ranking: Ranking, context: Context, listener: Listener | None
+) -> Generation | None:
+    prior = request.reuses(Stage.GENERATE)
+    if prior is not None:
+        return prior.generation
+    settings = request.settings
+    with request.recording.stage(Stage.GENERATE) as span:
+        nearest = max((h.arms["dense"].score for h in ranking.hits if "dense" in h.arms), default=0.0)
+        if not context.passages or nearest < settings.answer.min_relevance:
+            span.event("no_relevant_passage", nearest=round(nearest, 4), least=settings.answer.min_relevance)
+            return None
+        generator = app.generator(settings.generator)
+        if generator is None:
+            raw = extract(request.question, context, embedder=app.embedder, least=0.0)
+            request.recording.first_token()
+            if listener:
+                listener(raw)
+            return Generation(
+                model="extractive",
+                fingerprint="extractive-1",
+                adapter=None,
+                prompt=(),
+                rendered=None,
+                grammar=None,
+                raw=raw,
+                finish_reason="stop",
+                prompt_tokens=0,
+                completion_tokens=0,
+            )
+        prompt = messages(request.question, context.passages)
+        grammar = citation_grammar(context) if generator.supports_grammar else None
+        raw = ""
+        finish, prompt_tokens, completion_tokens = "stop", None, None
+        async for delta in generator.stream(
+            prompt,
+            max_tokens=settings.generator.max_tokens,
+            temperature=settings.generator.temperature,
+            seed=settings.generator.seed,
+            grammar=grammar,
+            timeout_s=settings.generator.timeout_s,
+        ):
+            if delta.text:
+                request.recording.first_token()
+                raw += delta.text
+                if listener:
+                    listener(delta.text)
+            if delta.finish_reason:
+                finish = delta.finish_reason
+                prompt_tokens, completion_tokens = delta.prompt_tokens, delta.completion_tokens
+        if finish == "length":
+            span.event("truncated_output", max_tokens=settings.generator.max_tokens)
+        span.note(model=generator.name, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+        return Generation(
+            model=generator.name,
+            fingerprint=generator.fingerprint,
+            adapter=None,
+            prompt=prompt,
+            rendered=generator.render(prompt),
+            grammar=grammar,
+            raw=raw,
+            finish_reason=finish,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+        )
+
+
+def _cite(app: Application, request: Request, context: Context, generation: Generation | None) -> Answer:
+    policy = request.settings.answer.policy
+    with request.recording.stage(Stage.CITE) as span:
+        if generation is None:
+            return Answer(text=ABSTENTION, abstained=True, claims=(), citations=())
+        verifier = app.verifier(request.settings.verifier)
+        raw = _whole_sentences(generation, span)
+        answer = compose(raw, check(raw, context, verifier=verifier, span=span), policy=policy)
+        if policy == "strip" and answer.abstained and answer.removed:
+            least = request.settings.answer.min_relevance
+            extracted = extract(request.question, context, embedder=app.embedder, least=least)
+            if extracted:
+                span.event("replaced_by_extract", removed=len(answer.removed))
+                checked = check(extracted, context, verifier=verifier, span=span)
+                answer = replace(compose(extracted, checked, policy=policy), removed=answer.removed)
+        span.note(claims=len(answer.claims), citations=len(answer.citations), removed=len(answer.removed))
+        return replace(answer, raw=generation.raw)
+
+
+def _whole_sentences(generation: Generation, span: OpenSpan) -> str:
+    """The output without a last sentence that the token limit cut, unless it is the only one."""
+    if generation.finish_reason != "length" or generation.raw.rstrip().endswith((".", "!", "?", "]")):
+        return generation.raw
+    sentences = split_claims(generation.raw)
+    if len(sentences) < 2:
+        return generation.raw
+    start, end = sentences[-1]
+    span.event("unfinished_sentence_dropped", sentence=generation.raw[start:end])
+    return generation.raw[:start]

@@ -1,0 +1,197 @@
+"""Checking: every sentence against the passages, every citation against its sentence.
+
+In: the generator's words and the packed context. Out: an answer whose citations exist, quote their
+document byte for byte, and carry a verdict; sentences without support are marked or removed.
+
+A model is never trusted to cite. A mark that names no passage is dropped. A mark whose passage does not
+support its sentence gives way to one that does, if there is one. A supported sentence without a mark
+gets one. Each of these is an event on the trace.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from firstfault.answer.prompt import ABSTENTION, abstains
+from firstfault.trace import OpenSpan
+from firstfault.types import Answer, Citation, Claim, Context, Passage, Support
+from firstfault.verify import Verifier, split_claims
+
+Policy = Literal["annotate", "strip", "abstain"]
+
+_MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_WORD = re.compile(r"\w")
+
+
+@dataclass(slots=True)
+class Checked:
+    """A sentence of the raw output with what was found about it."""
+
+    start: int
+    end: int
+    """Offsets into the raw output, marks included."""
+    text: str
+    """Without marks."""
+    support: Support
+    sources: list[tuple[Passage, Support]] = field(default_factory=list)
+    """The passages it cites after correction, with the verdict of each."""
+
+
+def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> list[Checked]:
+    """Verify each sentence of the raw output. Abstentions and repetitions are left out."""
+    sentences: list[tuple[int, int, str, list[int]]] = []
+    seen: set[str] = set()
+    for start, end in split_claims(raw):
+        marks = [int(n) for found in _MARK.finditer(raw, start, end) for n in re.findall(r"\d+", found[1])]
+        text = _MARK.sub("", raw[start:end]).strip()
+        if not _WORD.search(text) or abstains(text):
+            continue
+        if text.casefold() in seen:
+            span.event("repeated_sentence", sentence=text)
+            continue
+        seen.add(text.casefold())
+        sentences.append((start, end, text, marks))
+    passages = context.passages
+    pairs = [([passage.chunk.text], text) for _, _, text, _ in sentences for passage in passages]
+    verdicts = verifier.verify_claims(pairs)
+    width = len(passages)
+    checked = []
+    for row, (start, end, text, marks) in enumerate(sentences):
+        by_passage = verdicts[row * width : (row + 1) * width]
+        support = _whole(text, passages, by_passage, verifier)
+        sources = _attribute(text, marks, list(zip(passages, by_passage, strict=True)), span)
+        checked.append(Checked(start=start, end=end, text=text, support=support, sources=sources))
+    return checked
+
+
+def _whole(
+    text: str, passages: Sequence[Passage], by_passage: Sequence[Support], verifier: Verifier
+) -> Support:
+    """The verdict on a sentence against all passages: the best one alone, or all of them together."""
+    if not passages:
+        return verifier.verify_claims([([], text)])[0]
+    best = max(by_passage, key=_strength)
+    if best.label == "supported" or len(passages) == 1:
+        return best
+    together = verifier.verify_claims([([passage.chunk.text for passage in passages], text)])[0]
+    return max(best, together, key=_strength)
+
+
+_RANK = {"supported": 3, "uncertain": 2, "unsupported": 1, "unknown": 0}
+
+
+def _strength(support: Support) -> tuple[int, float]:
+    return _RANK[support.label], support.score or 0.0
+
+
+def _attribute(
+    text: str, marks: Sequence[int], candidates: list[tuple[Passage, Support]], span: OpenSpan
+) -> list[tuple[Passage, Support]]:
+    """The passages a sentence should cite: those it named that hold, else the best one that does."""
+    by_number = {passage.number: (passage, support) for passage, support in candidates}
+    named = []
+    for mark in dict.fromkeys(marks):
+        if mark in by_number:
+            named.append(by_number[mark])
+        else:
+            span.event("fabricated_citation", mark=mark, sentence=text)
+    holding = [pair for pair in named if pair[1].label == "supported"]
+    if holding:
+        for passage, _ in (pair for pair in named if pair not in holding):
+            span.event("misattributed_citation", mark=passage.number, sentence=text)
+        return holding
+    best = max(candidates, key=lambda pair: (*_strength(pair[1]), -pair[0].number), default=None)
+    if best is not None and best[1].label == "supported":
+        for passage, _ in named:
+            span.event("misattributed_citation", mark=passage.number, sentence=text)
+        span.event("citation_added", mark=best[0].number, sentence=text)
+        return [best]
+    return named
+
+
+def compose(raw: str, checked: Sequence[Checked], *, policy: Policy) -> Answer:
+    """Apply the policy and write the answer, its sentences and its numbered citations.
+
+    `annotate` marks what is not supported, `strip` removes unsupported sentences, `abstain` withholds
+    the whole answer when one sentence is unsupported.
+    """
+    failing = [item for item in checked if item.support.label == "unsupported"]
+    if policy == "abstain" and failing:
+        kept: list[Checked] = []
+        removed = list(checked)
+    elif policy == "strip":
+        kept = [item for item in checked if item not in failing]
+        removed = failing
+    else:
+        kept, removed = list(checked), []
+    if not kept:
+        return Answer(
+            text=ABSTENTION,
+            abstained=True,
+            claims=(),
+            citations=(),
+            removed=tuple(_removed(item) for item in removed),
+            raw=raw,
+        )
+    citations: dict[tuple[str, int, int, str], Citation] = {}
+    claims: list[Claim] = []
+    text = ""
+    before = 0
+    for item in kept:
+        text += _gap(raw, before, item.start) if text else ""
+        before = item.end
+        start = len(text)
+        numbers = tuple(_cite(passage, support, citations) for passage, support in item.sources)
+        text += _with_marks(item.text, "".join(f"[{number}]" for number in numbers))
+        if item.support.label != "supported":
+            text += f" [{item.support.label}]"
+        claims.append(
+            Claim(text=item.text, start=start, end=len(text), citations=numbers, verdict=item.support)
+        )
+    return Answer(
+        text=text,
+        abstained=False,
+        claims=tuple(claims),
+        citations=tuple(citations.values()),
+        removed=tuple(_removed(item) for item in removed),
+        raw=raw,
+    )
+
+
+def _removed(item: Checked) -> Claim:
+    return Claim(text=item.text, start=item.start, end=item.end, citations=(), verdict=item.support)
+
+
+def _gap(raw: str, start: int, end: int) -> str:
+    """What stood between two sentences: a line break stays one, anything else becomes a space."""
+    between = raw[start:end]
+    return "\n" * min(between.count("\n"), 2) if "\n" in between else " "
+
+
+def _with_marks(sentence: str, marks: str) -> str:
+    """Marks go before the final punctuation, as in print: `Water is wet [1].`"""
+    if not marks:
+        return sentence
+    body = sentence.rstrip(".!?:;")
+    return f"{body} {marks}{sentence[len(body) :]}"
+
+
+def _cite(passage: Passage, support: Support, citations: dict[tuple[str, int, int, str], Citation]) -> int:
+    """The number of the citation for this passage and quote; a new one is added when it is new."""
+    chunk = passage.chunk
+    found = support.evidence
+    start, end = (found.start, found.end) if found is not None else (0, len(chunk.text))
+    key = (chunk.id, start, end, support.label)
+    if key not in citations:
+        citations[key] = Citation(
+            number=len(citations) + 1,
+            document_id=chunk.document_id,
+            document_title=chunk.document_title,
+            chunk_id=chunk.id,
+            cited_text=chunk.text[start:end],
+            start_char_index=chunk.start + start,
+            end_char_index=chunk.start + end,
+            verdict=support,
+        )
+    return citations[key].number

@@ -1,0 +1,101 @@
+"""`ask` and `search`: questions in, answers and candidates out."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from firstfault.cli.state import Json, print_json, state
+
+Where = Annotated[
+    str | None,
+    typer.Option("--where", help="""Metadata filter, e.g. 'kind = "function" and year >= 2020'."""),
+]
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    where: Where = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Unsupported sentences: annotate, strip or abstain.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer from the documents, with every sentence checked and every citation verified."""
+    import asyncio
+
+    from firstfault.answer import ask as run
+    from firstfault.cli import render
+
+    with state(context).application() as app:
+        settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
+        if as_json:
+            trace = asyncio.run(run(app, question, where=where, settings=settings))
+            print_json(answer_document(trace))
+            return
+        draft = render.Draft(render.console(stderr=True))
+        with draft:
+            trace = asyncio.run(run(app, question, where=where, settings=settings, listener=draft.add))
+    out = render.console()
+    assert trace.answer is not None
+    render.answer(out, trace.answer)
+    out.print()
+    render.waterfall(out, trace)
+    out.print(f"  [dim]trace {trace.id}[/]")
+
+
+def search(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What to look for.")],
+    where: Where = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many candidates to show.")] = 10,
+    exact: Annotated[bool, typer.Option(help="Exact dense search instead of the index.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the candidates for a question, the arms side by side."""
+    from firstfault.answer import search as run
+
+    with state(context).application() as app:
+        hits = run(app, question, where=where, exact=exact)
+    if as_json:
+        print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})
+        return
+    from firstfault.cli import render
+
+    render.hits(render.console(), hits, limit=limit)
+
+
+def answer_document(trace: Any) -> dict[str, Any]:
+    """The JSON document of `ask --json`: a contract that scripts rely on."""
+    answer = trace.answer
+    return {
+        "trace_id": trace.id,
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "sentences": [
+            {"text": claim.text, "verdict": claim.verdict.label, "citations": list(claim.citations)}
+            for claim in answer.claims
+        ],
+        "citations": [
+            {
+                "number": citation.number,
+                "document_id": citation.document_id,
+                "document_title": citation.document_title,
+                "chunk_id": citation.chunk_id,
+                "cited_text": citation.cited_text,
+                "start_char_index": citation.start_char_index,
+                "end_char_index": citation.end_char_index,
+                "verdict": citation.verdict.label,
+            }
+            for citation in answer.citations
+        ],
+        "removed": [{"text": claim.text, "reason": claim.verdict.reason} for claim in answer.removed],
+        "timings_ms": trace.timings_ms(),
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands on the root."""
+    app.command()(ask)
+    app.command()(search)

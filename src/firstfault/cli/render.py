@@ -1,0 +1,269 @@
+"""How answers, hits, verdicts and timings look in a terminal.
+
+Everything that comes from documents or models is printed as plain text, never as markup.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from firstfault.types import Answer, Citation, Claim, Hit, Span, Status, Trace, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STATUS_STYLE: dict[Status, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warn": ("~", "yellow"),
+    "fail": ("✗", "red"),
+    "unknown": ("?", "magenta"),
+}
+
+BAR_WIDTH = 32
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that never interprets document text and never wraps bars."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def answer(out: Console, found: Answer) -> None:
+    """The answer sentence by sentence, its sources, and what was caught."""
+    if found.abstained:
+        out.print(Padding(Text(found.text, style="yellow"), (0, 2)))
+    for claim in found.claims:
+        out.print(Padding(_claim(found, claim), (0, 2)))
+    if found.citations:
+        out.print()
+    for citation in found.citations:
+        _citation(out, citation)
+    if found.removed:
+        out.print()
+        out.print(Text("  caught: the model also said, and the sources do not support,", style="red"))
+    for claim in found.removed:
+        line = Text.assemble(("✗ ", "red"), (claim.text, "strike dim"), ("  " + _why(claim.verdict), "red"))
+        out.print(Padding(line, (0, 2)))
+
+
+def _claim(found: Answer, claim: Claim) -> Text:
+    mark, style = STATUS_STYLE[claim.verdict.status]
+    text = found.text[claim.start : claim.end]
+    line = Text.assemble((f"{mark} ", style), (text, "" if claim.verdict.status == "ok" else style))
+    score = "" if claim.verdict.score is None else f" {claim.verdict.score:.2f}"
+    line.append(f"  {claim.verdict.label}{score}", style=f"dim {style}")
+    if claim.verdict.status != "ok":
+        line.append(f": {_why(claim.verdict)}", style=f"dim {style}")
+    return line
+
+
+def _why(verdict: Verdict) -> str:
+    return verdict.reason or verdict.status
+
+
+def _citation(out: Console, citation: Citation) -> None:
+    mark, style = STATUS_STYLE[citation.verdict.status]
+    place = f"characters {citation.start_char_index:,}–{citation.end_char_index:,}"
+    head = Text.assemble(
+        (f"[{citation.number}] ", "bold cyan"),
+        (citation.document_title, "bold"),
+        (f"  {citation.document_id}, {place}  ", "dim"),
+        (f"{mark} {citation.verdict.label}", style),
+    )
+    quote = " ".join(citation.cited_text.split())
+    out.print(Padding(head, (0, 2)))
+    out.print(Padding(Text(f"“{quote}”", style="italic"), (0, 6)))
+
+
+def waterfall(out: Console, trace: Trace) -> None:
+    """Where the time went: one bar a stage, placed when it ran."""
+    total = max(trace.total_ms, 0.001)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="left", style="cyan")
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for span in trace.spans:
+        table.add_row(f"  {span.stage}", _bar(span, total), f"{span.duration_ms:.1f} ms", _facts(span))
+    first = trace.time_to_first_token_ms
+    note = "" if first is None else f"first token after {first:,.0f} ms"
+    table.add_row("  total", Text(""), f"{trace.total_ms:.1f} ms", note)
+    out.print(table)
+
+
+def _bar(span: Span, total: float) -> Text:
+    start = min(round(span.start_ms / total * BAR_WIDTH), BAR_WIDTH - 1)
+    width = max(1, round(span.duration_ms / total * BAR_WIDTH))
+    width = min(width, BAR_WIDTH - start)
+    style = "red" if span.status == "error" else "blue"
+    return Text.assemble(
+        ("·" * start, "dim"), ("█" * width, style), ("·" * (BAR_WIDTH - start - width), "dim")
+    )
+
+
+def _facts(span: Span) -> str:
+    facts = [f"{name} {value}" for name, value in span.attributes.items() if value is not None]
+    facts += [f"! {event.name}" for event in span.events]
+    return ", ".join(facts)
+
+
+def hits(out: Console, found: Sequence[Hit], *, limit: int) -> None:
+    """The arms side by side: where each put the candidate, and with which score."""
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    table.add_column("#", justify="right")
+    for arm in ("dense", "bm25", "fuse", "rerank"):
+        table.add_column(arm, justify="right", no_wrap=True)
+    table.add_column("document", style="bold", overflow="fold", max_width=32)
+    table.add_column("text", overflow="ellipsis", no_wrap=True)
+    for position, hit in enumerate(found[:limit], start=1):
+        cells = []
+        for arm in ("dense", "bm25", "fuse", "rerank"):
+            score = hit.arms.get(arm)
+            cells.append(f"[dim]{score.rank:>3}[/] {score.score:.3f}" if score else "[dim]–[/]")
+        text = " ".join(hit.chunk.text.split())
+        table.add_row(str(position), *cells, escape(hit.chunk.document_id), escape(text))
+    out.print(table)
+
+
+def verdicts(out: Console, found: "Iterable[Verdict]") -> None:
+    """One line a verdict, with its remedy below when there is something to do."""
+    for verdict in found:
+        mark, style = STATUS_STYLE[verdict.status]
+        out.print(Text.assemble((f"  {mark} ", style), (f"{verdict.name:<22} ", "bold"), verdict.reason))
+        if verdict.remedy and verdict.status != "ok":
+            out.print(Text(f"      fix: {verdict.remedy}", style="cyan"))
+
+
+def trace(out: Console, found: Trace) -> None:
+    """One request from top to bottom, in the order in which evidence travels."""
+    out.print(Text(found.question, style="bold"))
+    where = f", where {found.where}" if found.where else ""
+    out.print(
+        Text(
+            f"  {found.at}, collection {found.collection} at version {found.corpus_version}{where}, "
+            f"settings {found.fingerprint}, embedder {found.embedder[:12]}, verifier {found.verifier}",
+            style="dim",
+        )
+    )
+    if found.replay_of:
+        out.print(Text(f"  replay of {found.replay_of} from stage {found.replayed_from}", style="dim"))
+    if found.error:
+        out.print(Text(f"  failed: {found.error}", style="red"))
+    out.print()
+    waterfall(out, found)
+    for stage, event in found.events():
+        facts = ", ".join(f"{name} {value!r}" for name, value in event.attributes.items())
+        out.print(Padding(Text(f"! {stage}: {event.name} {facts}", style="yellow"), (0, 2)))
+    out.print()
+    _candidates(out, found)
+    if found.context is not None:
+        packed = found.context
+        summary = f"{len(packed.passages)} passages, {packed.tokens} of {packed.budget} tokens"
+        out.print(Text(f"\nin the prompt: {summary}", style="bold"))
+        for passage in packed.passages:
+            out.print(Text(f"  ({passage.number}) {passage.chunk.id}, {passage.tokens} tokens"))
+    if found.generation is not None:
+        made = found.generation
+        out.print(Text(f"\n{made.model} said ({made.finish_reason})", style="bold"))
+        out.print(Padding(Text(made.raw, style="dim"), (0, 2)))
+    if found.answer is not None:
+        out.print(Text("\nanswer", style="bold"))
+        answer(out, found.answer)
+
+
+def _candidates(out: Console, found: Trace) -> None:
+    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
+    for column in ("#", "dense", "bm25", "fuse", "rerank"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("chunk", overflow="fold")
+    shown = max(found.selected, 10)
+    for position, hit in enumerate(found.hits[:shown], start=1):
+        style = "" if position <= found.selected else "dim"
+        cells = []
+        for arm in ("dense", "bm25", "fuse", "rerank"):
+            score = hit.arms.get(arm)
+            cells.append(f"{score.rank:>3} {score.score:.3f}" if score else "–")
+        table.add_row(str(position), *cells, Text(hit.chunk_id), style=style)
+    out.print(table)
+    if len(found.hits) > shown:
+        out.print(Text(f"  … and {len(found.hits) - shown} more; --json has them all", style="dim"))
+
+
+def traces(out: Console, found: Sequence[Trace]) -> None:
+    """One line a request, newest first."""
+    from firstfault.trace import status
+
+    if not found:
+        out.print('No traces yet. Ask something: firstfault ask "…"')
+        return
+    styles = {"supported": "green", "partial": "yellow", "unsupported": "red", "error": "bold red"}
+    table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
+    for column in ("trace", "answer", "ms", "question"):
+        table.add_column(column, no_wrap=column != "question", justify="right" if column == "ms" else "left")
+    for one in found:
+        state = status(one)
+        table.add_row(
+            one.id, Text(state, style=styles.get(state, "dim")), f"{one.total_ms:,.0f}", Text(one.question)
+        )
+    out.print(table)
+
+
+def comparison(out: Console, before: Trace, after: Trace) -> None:
+    """A replay beside its original: what changed first, then the new answer."""
+    out.print(Text(before.question, style="bold"))
+    stage = after.replayed_from
+    out.print(Text(f"  replay of {before.id} from stage {stage}; earlier results reused", style="dim"))
+    for name, old, new in _changed_settings(before, after):
+        out.print(Text(f"  {name}: {old} → {new}", style="cyan"))
+    chunks = [[hit.chunk_id for hit in one.hits[: one.selected]] for one in (before, after)]
+    for chunk_id in chunks[0]:
+        if chunk_id not in chunks[1]:
+            out.print(Text(f"  − {chunk_id}", style="red"))
+    for chunk_id in chunks[1]:
+        if chunk_id not in chunks[0]:
+            out.print(Text(f"  + {chunk_id}", style="green"))
+    for title, one in (("before", before), ("after", after)):
+        out.print(Text(f"\n{title}", style="bold"))
+        if one.answer is not None:
+            answer(out, one.answer)
+    out.print()
+    waterfall(out, after)
+    out.print(Text(f"  trace {after.id}", style="dim"))
+
+
+def _changed_settings(before: Trace, after: Trace) -> list[tuple[str, object, object]]:
+    return [
+        (f"{section}.{key}", before.settings.get(section, {}).get(key), value)
+        for section, table in after.settings.items()
+        for key, value in table.items()
+        if before.settings.get(section, {}).get(key) != value
+    ]
+
+
+class Draft:
+    """Shows the model's words as they come, and wipes them: they are not the checked answer."""
+
+    def __init__(self, out: Console) -> None:
+        self._text = Text("", style="dim italic")
+        self._live = Live(self._text, console=out, transient=True, auto_refresh=False)
+        self._shown = out.is_terminal
+
+    def add(self, text: str) -> None:
+        """Append a piece of text."""
+        self._text.append(text)
+        if self._shown:
+            self._live.update(self._text, refresh=True)
+
+    def __enter__(self) -> "Draft":
+        if self._shown:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._live.stop()

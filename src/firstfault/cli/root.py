@@ -1,0 +1,43 @@
+"""The root command: global options, and the groups that hang on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firstfault.cli import ask, corpus, demo, models, settings, trace
+from firstfault.cli.state import State
+
+app = typer.Typer(
+    name="firstfault",
+    help="Run an LLM application over your documents, check every sentence, and see where it broke.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option(help="Where Firstfault keeps its data; .firstfault here by default.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file; firstfault.toml here by default.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: section.key=value. Repeatable.")
+    ] = None,
+    collection: Annotated[str, typer.Option(help="Which collection of the home.")] = "default",
+) -> None:
+    """Options that every command shares."""
+    context.obj = State(home=home, file=config, overrides=tuple(set_ or ()), collection=collection)
+
+
+corpus.register(app)
+ask.register(app)
+trace.register(app)
+settings.register(app)
+models.register(app)
+demo.register(app)

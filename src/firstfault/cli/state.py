@@ -1,0 +1,74 @@
+"""What the global options say, and how commands open what they need."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstfault.errors import InputError
+
+if TYPE_CHECKING:
+    from firstfault.answer import Application
+    from firstfault.config import Config
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def pairs(entries: Iterable[str], option: str) -> dict[str, str]:
+    """`key=value` texts as a dict.
+
+    Raises:
+        InputError: an entry has no `=`.
+    """
+    found = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"{option} {entry!r} is not key=value.", hint=f"Write {option} key=value.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+@dataclass(frozen=True)
+class State:
+    """The global options."""
+
+    home: Path | None
+    file: Path | None
+    overrides: tuple[str, ...]
+    collection: str
+
+    @cached_property
+    def config(self) -> "Config":
+        """The settings in force."""
+        from firstfault.config import load
+
+        return load(self.home, self.file, overrides=pairs(self.overrides, "--set"))
+
+    @contextmanager
+    def application(self, *, create: bool = False) -> Iterator["Application"]:
+        """An open application, closed at the end. Models are pulled on first use."""
+        from firstfault.answer import Application
+
+        with Application(self.config, collection=self.collection, create=create) as application:
+            yield application
+
+
+def state(context: typer.Context) -> State:
+    """The global options of a command."""
+    assert isinstance(context.obj, State)
+    return context.obj
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+Register = Callable[[typer.Typer], None]

@@ -1,0 +1,82 @@
+"""`trace`, `traces` and `replay`: what happened, and what would happen with another setting."""
+
+from typing import Annotated
+
+import typer
+
+from firstfault.cli.ask import answer_document
+from firstfault.cli.state import Json, pairs, print_json, state
+
+TraceId = Annotated[str, typer.Argument(help="A trace id, or enough of its beginning.")]
+
+
+def trace(context: typer.Context, trace_id: TraceId, as_json: Json = False) -> None:
+    """Show one request: every stage, candidate, passage, citation and verdict."""
+    from firstfault.cli import render
+    from firstfault.trace import as_dict
+
+    with state(context).traces() as store:
+        found = store.get(trace_id)
+    if as_json:
+        print_json(as_dict(found))
+        return
+    render.trace(render.console(), found)
+
+
+def traces(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the newest requests."""
+    from firstfault.cli import render
+    from firstfault.trace import status
+
+    with state(context).traces() as store:
+        found = list(store.newest(limit=limit))
+    if as_json:
+        rows = [
+            {
+                "trace_id": t.id,
+                "at": t.at,
+                "question": t.question,
+                "status": status(t),
+                "total_ms": t.total_ms,
+            }
+            for t in found
+        ]
+        print_json({"traces": rows})
+        return
+    render.traces(render.console(), found)
+
+
+def replay(
+    context: typer.Context,
+    trace_id: TraceId,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: section.key=value. Repeatable.")
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", help="Change the metadata filter.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a request again from the first stage that a change touches, and compare."""
+    import asyncio
+
+    from firstfault.answer import replay as run
+    from firstfault.cli import render
+
+    with state(context).application() as app:
+        before = app.traces.get(trace_id)
+        after = asyncio.run(run(app, before, pairs(changes or (), "--set"), where=where))
+    if as_json:
+        document = answer_document(after)
+        print_json({**document, "replay_of": before.id, "replayed_from": after.replayed_from})
+        return
+    render.comparison(render.console(), before, after)
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands on the root."""
+    app.command()(trace)
+    app.command()(traces)
+    app.command()(replay)

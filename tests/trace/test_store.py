@@ -1,0 +1,163 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstfault.collection.database import connect
+from firstfault.errors import InputError, StorageError
+from firstfault.trace.store import TraceStore, as_dict, decode, encode, status
+from firstfault.types import (
+    Answer,
+    ArmScore,
+    Claim,
+    Event,
+    Span,
+    Support,
+    Trace,
+    TraceHit,
+)
+
+
+def make(number: int, question: str = "What is it?") -> Trace:
+    return Trace(
+        id=f"20260101T0000{number:05d}-ab",
+        at=f"2026-01-01T00:00:{number:02d}.000+00:00",
+        collection="default",
+        question=question,
+        where=None,
+        corpus_version=3,
+        settings={"search": {"top_k": 5, "rerank_model": None}},
+        fingerprint="f",
+        embedder="e",
+        verifier="v",
+        hits=(TraceHit(key=1, chunk_id="c", document_id="d", arms={"dense": ArmScore(rank=1, score=0.5)}),),
+        spans=(
+            Span(
+                stage="index",
+                start_ms=0.1,
+                duration_ms=2.0,
+                attributes={"dense": 50, "exact": False},
+                events=(Event(name="note", at_ms=1.0, attributes={"why": "because"}),),
+            ),
+        ),
+        total_ms=12.5,
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[TraceStore]:
+    opened = TraceStore(tmp_path, connect(tmp_path))
+    yield opened
+    opened.close()
+
+
+def test_what_was_put_comes_back_equal(store: TraceStore) -> None:
+    trace = make(1)
+    store.put(trace)
+    store.flush()
+    assert store.get(trace.id) == trace
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_encoding_keeps_every_question_and_time(question: str, total: float) -> None:
+    trace = replace(make(1, question), total_ms=total)
+    assert decode(encode(trace)) == trace
+
+
+def test_a_prefix_is_enough_when_it_is_the_only_one(store: TraceStore) -> None:
+    for number in (1, 2):
+        store.put(make(number))
+    store.flush()
+    assert store.get(make(2).id[:14] + make(2).id[14:18]) == make(2)
+    with pytest.raises(InputError, match="Several traces"):
+        store.get("20260101")
+    for absent in ("nothing", "", "%", "_"):
+        with pytest.raises(InputError):
+            store.get(absent)
+
+
+def test_newest_first_and_bounded(store: TraceStore) -> None:
+    for number in range(5):
+        store.put(make(number))
+    store.flush()
+    assert [trace.id for trace in store.newest(limit=2)] == [make(4).id, make(3).id]
+    assert [t.id for t in store.newest(since=make(3).at)] == [make(4).id, make(3).id]
+    assert store.drop_before(make(3).at) == 3
+    assert len(list(store.newest())) == 2
+
+
+def test_a_full_queue_waits_and_drops_nothing(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path, connect(tmp_path), queue_size=1)
+    for number in range(30):
+        store.put(make(number))
+    store.close()
+    assert len(list(TraceStore(tmp_path, connect(tmp_path)).newest(limit=100))) == 30
+
+
+def test_a_killed_process_loses_no_trace_it_had_put(tmp_path: Path) -> None:
+    """The child puts traces while its database is locked, reports each, and is killed."""
+    script = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_store import make
+from firstfault.collection.database import connect, writing
+from firstfault.trace.store import TraceStore
+home = Path({str(tmp_path)!r})
+engine = connect(home)
+store = TraceStore(home, connect(home))
+with writing(engine):
+    for number in range(10):
+        store.put(make(number)); print(number, flush=True)
+    import os, signal; os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(number) for number in range(10)], done.stderr
+    store = TraceStore(tmp_path, connect(tmp_path))
+    assert store.recover() == 10
+    assert len(list(store.newest(limit=100))) == 10
+    assert not list((tmp_path / "spool").iterdir())
+
+
+def test_what_cannot_be_written_is_an_error_and_stays_in_the_spool(tmp_path: Path) -> None:
+    engine = connect(tmp_path)
+    store = TraceStore(tmp_path, engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE traces")
+        connection.commit()
+    store.put(make(1))
+    with pytest.raises(StorageError, match="1 trace"):
+        store.flush()
+    assert len(list((tmp_path / "spool").glob("*.trace"))) == 1
+    store.close()
+
+
+def test_status_is_the_worst_that_matters() -> None:
+    def claim(label: str) -> Claim:
+        support = Support(name="support", status="ok", label=label, score=None)  # type: ignore[arg-type]
+        return Claim(text="t", start=0, end=1, citations=(), verdict=support)
+
+    def answered(*labels: str) -> Trace:
+        claims = tuple(claim(label) for label in labels)
+        return replace(make(1), answer=Answer(text="t", abstained=False, claims=claims, citations=()))
+
+    assert status(answered("supported", "supported")) == "supported"
+    assert status(answered("supported", "unsupported")) == "partial"
+    assert status(answered("uncertain", "unsupported")) == "unsupported"
+    assert status(replace(make(1), error="gone")) == "error"
+    assert status(make(1)) == "abstained"
+
+
+def test_as_dict_is_plain_json_and_timings_add_up() -> None:
+    trace = make(1)
+    assert as_dict(trace)["spans"][0]["stage"] == "index"
+    assert trace.timings_ms() == {"index": 2.0, "time_to_first_token": None, "total": 12.5}
+    assert [(stage, event.name) for stage, event in trace.events()] == [("index", "note")]
