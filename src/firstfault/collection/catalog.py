@@ -1,0 +1,295 @@
+"""The catalog of one collection: every revision of every document, when it was valid, and its chunks.
+
+In: ids, keys, a corpus version. Out: documents and chunks as they were at that version. Nothing is changed
+here; `writer` does that.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
+
+from firstfault.collection.database import reading
+from firstfault.collection.filters import FieldKind
+from firstfault.collection.index import FOREVER, Span
+from firstfault.collection.records import DocumentRow, Failure
+from firstfault.collection.schema import (
+    chunks,
+    collections,
+    documents,
+    embeddings,
+    failures,
+    fields,
+    versions,
+)
+from firstfault.errors import InputError
+from firstfault.models.embedder import FloatArray
+from firstfault.types import Chunk, Document, Metadata
+
+_CHUNK_ID = re.compile(r"(?P<document>.*)@(?P<revision>[0-9a-f]{8}):(?P<start>\d+)-(?P<end>\d+)", re.DOTALL)
+_PAGE = 1000
+"""Rows that are read at a time where all are read."""
+
+
+class Catalog:
+    """What one collection holds."""
+
+    def __init__(self, engine: Engine, collection_id: int) -> None:
+        self.engine = engine
+        self.id = collection_id
+
+    def row(self) -> Row[Any]:
+        """The collection's own row."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(collections).where(collections.c.id == self.id)).one()
+
+    def revisions(self) -> dict[str, str]:
+        """Live document id → revision."""
+        query = select(documents.c.document_id, documents.c.revision).where(self._valid(None))
+        with reading(self.engine) as connection:
+            return {row.document_id: row.revision for row in connection.execute(query)}
+
+    def document(self, document_id: str, version: int | None) -> Document:
+        """The revision that is valid at a version (None = now)."""
+        query = select(documents).where(documents.c.document_id == document_id, self._valid(version))
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            when = "" if version is None else f" at version {version}"
+            message = f"There is no document '{document_id}'{when}."
+            raise InputError(message, hint="`firstfault documents` lists them.")
+        return Document(
+            id=row.document_id,
+            title=row.title,
+            text=row.text,
+            source=row.source,
+            revision=row.revision,
+            metadata=row.metadata,
+        )
+
+    def documents(self) -> Iterator[DocumentRow]:
+        """Live documents by id."""
+        query = (
+            select(
+                *(c for c in documents.c if c.name != "text"),
+                func.length(documents.c.text).label("characters"),
+                func.count(chunks.c.id).label("chunks"),
+            )
+            .join(chunks, chunks.c.document_row == documents.c.id, isouter=True)
+            .where(self._valid(None))
+            .group_by(documents.c.id)
+            .order_by(documents.c.document_id)
+        )
+        with reading(self.engine) as connection:
+            for row in connection.execute(query).yield_per(_PAGE):
+                yield DocumentRow(
+                    id=row.document_id,
+                    title=row.title,
+                    source=row.source,
+                    revision=row.revision,
+                    metadata=row.metadata,
+                    characters=row.characters,
+                    chunks=row.chunks,
+                    valid_from=row.valid_from,
+                )
+
+    def chunk(self, chunk_id: str, version: int | None) -> Chunk:
+        """The chunk with this id; without a version also one that is no longer valid."""
+        match = _CHUNK_ID.fullmatch(chunk_id)
+        row = None
+        if match is not None:
+            query = (
+                _chunk_query()
+                .where(
+                    documents.c.collection_id == self.id,
+                    documents.c.document_id == match["document"],
+                    documents.c.revision.startswith(match["revision"]),
+                    chunks.c.start == int(match["start"]),
+                    chunks.c.end == int(match["end"]),
+                    *([] if version is None else [self._valid(version)]),
+                )
+                .order_by(documents.c.id.desc())
+            )
+            with reading(self.engine) as connection:
+                row = connection.execute(query).first()
+        if row is None:
+            raise InputError(
+                f"There is no chunk '{chunk_id}'.",
+                hint="Copy it from a search result; it looks like guide.md@1a2b3c4d:0-420.",
+            )
+        return _chunk(row)
+
+    def chunks_of(self, document_id: str, version: int | None) -> list[tuple[int, Chunk]]:
+        """Keys and chunks of a document, in the order of the text; none when the document is absent."""
+        query = (
+            _chunk_query()
+            .where(documents.c.document_id == document_id, self._valid(version))
+            .order_by(chunks.c.start, chunks.c.end)
+        )
+        with reading(self.engine) as connection:
+            return [(row.id, _chunk(row)) for row in connection.execute(query)]
+
+    def fetch(self, keys: Sequence[int], version: int | None) -> dict[int, Chunk]:
+        """The chunks behind the keys, those valid at a version (None = now); others are absent."""
+        query = _chunk_query().where(chunks.c.id.in_(keys), self._valid(version))
+        with reading(self.engine) as connection:
+            found = {row.id: _chunk(row) for row in connection.execute(query)}
+        return {key: found[key] for key in keys if key in found}
+
+    def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Compressed token vectors of chunks, empty where none were stored."""
+        query = (
+            select(chunks.c.id, embeddings.c.tokens)
+            .join(embeddings, embeddings.c.id == chunks.c.embedding_row)
+            .where(chunks.c.id.in_(keys))
+        )
+        with reading(self.engine) as connection:
+            return {key: tokens or b"" for key, tokens in connection.execute(query)}
+
+    def vectors(self, keys: Sequence[int]) -> dict[int, FloatArray]:
+        """The dense vectors of chunks, as the embedder made them."""
+        query = (
+            select(chunks.c.id, embeddings.c.vector)
+            .join(embeddings, embeddings.c.id == chunks.c.embedding_row)
+            .where(chunks.c.id.in_(keys))
+        )
+        with reading(self.engine) as connection:
+            return {key: decode_vector(vector) for key, vector in connection.execute(query)}
+
+    def index_rows(self, keys: Sequence[int]) -> dict[int, tuple[str, Metadata, Span]]:
+        """Text, metadata and validity of chunks: with the vectors, all that the index is made of."""
+        query = (
+            select(
+                chunks.c.id, chunks.c.text, documents.c.metadata, documents.c.valid_from, documents.c.valid_to
+            )
+            .join(documents, documents.c.id == chunks.c.document_row)
+            .where(chunks.c.id.in_(keys))
+        )
+        with reading(self.engine) as connection:
+            return {
+                row.id: (row.text, row.metadata, _span(row.valid_from, row.valid_to))
+                for row in connection.execute(query)
+            }
+
+    def spans(self) -> dict[int, Span]:
+        """Validity of every chunk, live and retired, by key."""
+        query = (
+            select(chunks.c.id, documents.c.valid_from, documents.c.valid_to)
+            .join(documents, documents.c.id == chunks.c.document_row)
+            .where(documents.c.collection_id == self.id)
+            .order_by(chunks.c.id)
+        )
+        with reading(self.engine) as connection:
+            return {key: _span(start, end) for key, start, end in connection.execute(query)}
+
+    def fields(self) -> dict[str, set[FieldKind]]:
+        """Metadata fields of live documents, with the kinds of their values."""
+        query = select(fields.c.name, fields.c.kind).where(
+            fields.c.collection_id == self.id, fields.c.documents > 0
+        )
+        known: dict[str, set[FieldKind]] = {}
+        with reading(self.engine) as connection:
+            for name, kind in connection.execute(query):
+                known.setdefault(name, set()).add(kind)
+        return known
+
+    def live_texts(self) -> Iterator[str]:
+        """The text of every live chunk."""
+        query = select(chunks.c.text).join(documents, documents.c.id == chunks.c.document_row)
+        with reading(self.engine) as connection:
+            yield from connection.scalars(query.where(self._valid(None))).yield_per(_PAGE)
+
+    def live_metadata(self) -> Iterator[Metadata]:
+        """The metadata of every live document."""
+        with reading(self.engine) as connection:
+            yield from connection.scalars(select(documents.c.metadata).where(self._valid(None))).yield_per(
+                _PAGE
+            )
+
+    def failures(self) -> list[Failure]:
+        """Sources that could not be ingested, by name."""
+        query = select(failures).where(failures.c.collection_id == self.id).order_by(failures.c.source)
+        with reading(self.engine) as connection:
+            return [
+                Failure(source=row.source, reason=row.reason, at=row.at) for row in connection.execute(query)
+            ]
+
+    def counts(self) -> Mapping[str, int]:
+        """Documents and chunks, live and retired, and rows of the embedding cache."""
+        live = documents.c.valid_to.is_(None)
+        per_document = (
+            select(chunks.c.document_row, func.count().label("n")).group_by(chunks.c.document_row).subquery()
+        )
+        query = (
+            select(live, func.count(), func.coalesce(func.sum(per_document.c.n), 0))
+            .select_from(documents)
+            .join(per_document, per_document.c.document_row == documents.c.id, isouter=True)
+            .where(documents.c.collection_id == self.id)
+            .group_by(live)
+        )
+        counted = {"documents": 0, "chunks": 0, "retired_documents": 0, "retired_chunks": 0}
+        with reading(self.engine) as connection:
+            for is_live, rows, parts in connection.execute(query):
+                prefix = "" if is_live else "retired_"
+                counted[f"{prefix}documents"], counted[f"{prefix}chunks"] = rows, parts
+            counted["embeddings"] = connection.scalar(select(func.count()).select_from(embeddings)) or 0
+        return counted
+
+    def changed_at(self, version: int) -> str | None:
+        """When a version began."""
+        query = select(versions.c.at).where(
+            versions.c.collection_id == self.id, versions.c.version == version
+        )
+        with reading(self.engine) as connection:
+            return connection.scalar(query)
+
+    def _valid(self, version: int | None) -> ColumnElement[bool]:
+        ours = documents.c.collection_id == self.id
+        if version is None:
+            return and_(ours, documents.c.valid_to.is_(None))
+        return and_(
+            ours,
+            documents.c.valid_from <= version,
+            or_(documents.c.valid_to.is_(None), documents.c.valid_to > version),
+        )
+
+
+def encode_vector(vector: FloatArray) -> bytes:
+    """(dimension,) as little-endian float32."""
+    return vector.astype("<f4").tobytes()
+
+
+def decode_vector(data: bytes) -> FloatArray:
+    """What `encode_vector` was given."""
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+def _chunk_query() -> Select[Any]:
+    return select(
+        chunks.c.id,
+        chunks.c.start,
+        chunks.c.end,
+        chunks.c.text,
+        documents.c.document_id,
+        documents.c.revision,
+        documents.c.title,
+        documents.c.metadata,
+    ).join(documents, documents.c.id == chunks.c.document_row)
+
+
+def _chunk(row: Row[Any]) -> Chunk:
+    return Chunk(
+        id=f"{row.document_id}@{row.revision[:8]}:{row.start}-{row.end}",
+        document_id=row.document_id,
+        document_title=row.title,
+        start=row.start,
+        end=row.end,
+        text=row.text,
+        metadata=row.metadata,
+    )
+
+
+def _span(valid_from: int, valid_to: int | None) -> Span:
+    return Span(valid_from=valid_from, valid_to=FOREVER if valid_to is None else valid_to)

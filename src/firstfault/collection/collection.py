@@ -1,0 +1,402 @@
+"""A collection: documents that can be searched, with the catalog as the truth and the index derived from it.
+
+In: chunked documents, questions, vectors, filters. Out: candidates with scores, chunks, documents.
+"""
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Engine, Row, delete, insert, select
+
+from firstfault.collection import changes, filters
+from firstfault.collection.catalog import Catalog
+from firstfault.collection.check import check
+from firstfault.collection.database import FILE, connect, reading, writing
+from firstfault.collection.filters import FieldKind, Filter
+from firstfault.collection.index import Index
+from firstfault.collection.lexical import Lexicon
+from firstfault.collection.lock import HomeLock
+from firstfault.collection.records import (
+    Acknowledged,
+    CollectionInfo,
+    DocumentRow,
+    Failure,
+    GcReport,
+    Recovery,
+)
+from firstfault.collection.recovery import open_index, reconcile
+from firstfault.collection.schema import collections, failures
+from firstfault.collection.writer import Writer
+from firstfault.config import Settings
+from firstfault.errors import ConfigError, InputError, MismatchError, MissingError
+from firstfault.models.embedder import Embedder, FloatArray
+from firstfault.types import Candidate, Chunk, ChunkedDocument, Document, Verdict
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+class Collection:
+    """An open collection. One process at a time; close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        lock: HomeLock,
+        engine: Engine,
+        row: Row[Any],
+        settings: Settings,
+        embedder: Embedder | None,
+        write: bool,
+    ) -> None:
+        """Use `Collection.open`."""
+        self.name: str = row.name
+        self.home = home
+        self._lock = lock
+        self._engine = engine
+        self._settings = settings
+        self._embedder = embedder
+        self._write = write
+        self._row = row
+        self._catalog = Catalog(engine, row.id)
+        self._lexicon = Lexicon(row.language)
+        self._fields: tuple[int, dict[str, set[FieldKind]]] | None = None
+        self._folder = home / "index" / row.name
+        self._index, reason = open_index(self._folder, self._open_folder, self._catalog)
+        self._writer = self._new_writer()
+        done = reconcile(self._catalog, self._index, self._writer)
+        self.recovery = Recovery(added=done.added, removed=done.removed, rebuilt=reason)
+        """What had to be repaired in the index when the collection was opened."""
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        name: str = "default",
+        settings: Settings,
+        embedder: Embedder | None = None,
+        write: bool = True,
+        language: str = "english",
+    ) -> "Collection":
+        """Open a collection; with `write`, create it when it is absent.
+
+        `embedder` is needed to create it and to add documents. `language` is the stemmer of the lexical arm,
+        taken when the collection is created: a Snowball language or "none".
+
+        Raises:
+            LockedError: another process has the home.
+            MissingError: there is no such collection and it must not be created.
+            MismatchError: it was made with another embedder, or by a newer Firstfault.
+            StorageError: the disk refused.
+        """
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"'{name}' cannot be the name of a collection.",
+                hint="Use letters, digits, - and _; at most 63, beginning with a letter or digit.",
+            )
+        if settings.index.kind != "edge":
+            raise ConfigError(
+                f"index.kind = {settings.index.kind!r} is not available in this version.",
+                hint='Set index.kind to "edge".',
+            )
+        engine = connect(home, create=write)
+        lock = HomeLock(home, name)
+        try:
+            row = _find(engine, name)
+            if row is None:
+                row = _create(engine, home, name, embedder if write else None, language)
+            if embedder is not None:
+                _compare_embedder(row, embedder)
+            return cls(
+                home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder, write=write
+            )
+        except BaseException:
+            lock.release()
+            engine.dispose()
+            raise
+
+    @property
+    def version(self) -> int:
+        """The corpus clock: one more after every committed change of the corpus."""
+        return self._writer.version
+
+    def add_all(self, incoming: Iterable[ChunkedDocument]) -> Iterator[Acknowledged]:
+        """Store documents; yields each once it survives a crash, in the order given.
+
+        A revision that is live already is acknowledged as unchanged; another revision of the same document
+        is retired in the same transaction. Texts whose vectors are cached are not embedded again. When all
+        is in, the graph of the index is built: consume the iterator to its end.
+
+        Raises:
+            InputError: a document cannot be stored (see `check_document`).
+            StorageError: the disk refused; what was acknowledged is kept, the rest can be given again.
+        """
+        self._require_write()
+        if self._embedder is None:
+            raise ConfigError("Documents cannot be added without an embedder.", hint="Open it with one.")
+        return self._writer.add_all(incoming, self._embedder)
+
+    def retire(self, document_ids: Iterable[str]) -> int:
+        """Take documents out of the corpus; their revisions stay for replays until `gc`.
+
+        Returns how many of them were live.
+        """
+        self._require_write()
+        return self._writer.retire(document_ids)
+
+    def gc(self, *, before: datetime) -> GcReport:
+        """Drop revisions retired before a time, and cached vectors that no chunk needs."""
+        self._require_write()
+        return self._writer.gc(before)
+
+    def rebuild_index(self) -> None:
+        """Make the index anew, from the catalog alone; nothing is embedded again.
+
+        The average length of a chunk, which BM25 needs, is measured anew as well.
+        """
+        self._require_write()
+        self._writer.remeasure()
+        self._index.close()
+        shutil.rmtree(self._folder)
+        self._index = self._open_folder(self._folder)
+        self._writer = self._new_writer()
+        reconcile(self._catalog, self._index, self._writer)
+
+    def revisions(self) -> dict[str, str]:
+        """Live document id → revision."""
+        return self._catalog.revisions()
+
+    def record_failure(self, source: str, reason: str) -> None:
+        """Note that a source could not be ingested; forgotten when one of its documents is stored."""
+        self._require_write()
+        values = {"collection_id": self._row.id, "source": source, "reason": reason, "at": changes.now()}
+        ours = (failures.c.collection_id == self._row.id, failures.c.source == source)
+        with writing(self._engine) as connection:
+            connection.execute(delete(failures).where(*ours))
+            connection.execute(insert(failures).values(values))
+
+    def forget_failures(self, sources: Iterable[str]) -> None:
+        """Drop what was noted against sources, e.g. because they no longer exist."""
+        self._require_write()
+        with writing(self._engine) as connection:
+            changes.forget_failures(connection, self._row.id, sources)
+
+    def failures(self) -> list[Failure]:
+        """Sources that could not be ingested, by name."""
+        return self._catalog.failures()
+
+    def document(self, document_id: str, *, version: int | None = None) -> Document:
+        """A document as it was at a version (None = now).
+
+        Raises:
+            InputError: there was none.
+        """
+        return self._catalog.document(document_id, version)
+
+    def documents(self) -> Iterator[DocumentRow]:
+        """Live documents, by id."""
+        return self._catalog.documents()
+
+    def chunk(self, chunk_id: str, *, version: int | None = None) -> Chunk:
+        """The chunk with this id; without a version also one that was retired since.
+
+        Raises:
+            InputError: there is none.
+        """
+        return self._catalog.chunk(chunk_id, version)
+
+    def chunks_of(self, document_id: str, *, version: int | None = None) -> list[tuple[int, Chunk]]:
+        """Keys and chunks of a document, in the order of the text."""
+        return self._catalog.chunks_of(document_id, version)
+
+    def fetch(self, keys: Sequence[int], *, version: int | None = None) -> dict[int, Chunk]:
+        """The chunks behind keys, in their order: those valid at a version (None = now)."""
+        return self._catalog.fetch(keys, version)
+
+    def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Compressed token vectors of chunks (`models.tokenvectors`); empty where none were stored."""
+        return self._catalog.token_vectors(keys)
+
+    def dense(
+        self,
+        vector: FloatArray,
+        *,
+        where: Filter | None = None,
+        limit: int,
+        exact: bool = False,
+        version: int | None = None,
+        ef: int | None = None,
+    ) -> list[Candidate]:
+        """The nearest chunks by cosine among those that pass the filter, best first.
+
+        `exact` compares with every one of them instead of walking the graph; `ef` is how many candidates the
+        walk considers, from the settings when None.
+
+        Raises:
+            InputError: the filter names a field that no document has (only without a version).
+        """
+        return self._index.dense(
+            vector,
+            where=self._checked(where, version),
+            version=self._past(version),
+            limit=limit,
+            ef=ef or self._settings.index.hnsw_ef,
+            exact=exact,
+        )
+
+    def bm25(
+        self, question: str, *, where: Filter | None = None, limit: int, version: int | None = None
+    ) -> list[Candidate]:
+        """The best chunks by BM25 among those that share a term with the question and pass the filter.
+
+        Raises:
+            InputError: the filter names a field that no document has (only without a version).
+        """
+        return self._index.sparse(
+            self._lexicon.question(question),
+            where=self._checked(where, version),
+            version=self._past(version),
+            limit=limit,
+        )
+
+    def fields(self) -> dict[str, set[FieldKind]]:
+        """Metadata fields of live documents, with the kinds of their values."""
+        if self._fields is None or self._fields[0] != self.version:
+            self._fields = (self.version, self._catalog.fields())
+        return self._fields[1]
+
+    def check_filter(self, where: Filter) -> None:
+        """Compare a filter with the metadata that live documents have.
+
+        Raises:
+            InputError: a field that none has, or a value of a kind that the field never holds.
+        """
+        filters.check(where, self.fields())
+
+    def info(self) -> CollectionInfo:
+        """Its size and state."""
+        counts = self._catalog.counts()
+        index = self._index.info()
+        return CollectionInfo(
+            name=self.name,
+            version=self.version,
+            changed_at=self._catalog.changed_at(self.version),
+            documents=counts["documents"],
+            chunks=counts["chunks"],
+            retired_documents=counts["retired_documents"],
+            retired_chunks=counts["retired_chunks"],
+            failures=len(self.failures()),
+            cached_embeddings=counts["embeddings"],
+            index_points=index.points,
+            index_graphed=index.graphed,
+            bytes_database=sum(file.stat().st_size for file in self.home.glob(f"{FILE}*")),
+            bytes_index=sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*")),
+            embedder=self._row.embedder,
+            fingerprint=self._row.fingerprint,
+            dimension=self._row.dimension,
+            language=self._row.language,
+            fields={name: tuple(sorted(kinds)) for name, kinds in sorted(self.fields().items())},
+        )
+
+    def check(self) -> list[Verdict]:
+        """Whether what is stored holds together, for the doctor."""
+        return list(check(self._catalog, self._index))
+
+    def close(self) -> None:
+        """Release the home. Further use is an error; closing again is not."""
+        if "_closed" in self.__dict__:
+            return
+        self._closed = True
+        try:
+            self._writer.settle()
+            self._index.close()
+        finally:
+            self._engine.dispose()
+            self._lock.release()
+
+    def __enter__(self) -> "Collection":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _checked(self, where: Filter | None, version: int | None) -> Filter | None:
+        """The filter; the fields of the past are not known, so it is only compared with those of now."""
+        if where is not None and self._past(version) is None:
+            self.check_filter(where)
+        return where
+
+    def _past(self, version: int | None) -> int | None:
+        """The version, or None when it is the current one: the index is fastest there."""
+        return None if version == self.version else version
+
+    def _open_folder(self, folder: Path) -> Index:
+        from firstfault.collection.index_edge import EdgeIndex
+
+        return EdgeIndex(folder, self._row.dimension, self._settings.index)
+
+    def _new_writer(self) -> Writer:
+        space = f"{self._row.fingerprint}:{self._row.token_format}"
+        return Writer(self._catalog, self._index, space=space, lexicon=self._lexicon)
+
+    def _require_write(self) -> None:
+        if not self._write:
+            raise ConfigError(f"'{self.name}' was opened for reading.", hint="Open it with write=True.")
+
+
+def _find(engine: Engine, name: str) -> Row[Any] | None:
+    with reading(engine) as connection:
+        return connection.execute(select(collections).where(collections.c.name == name)).one_or_none()
+
+
+def _create(engine: Engine, home: Path, name: str, embedder: Embedder | None, language: str) -> Row[Any]:
+    if embedder is None:
+        raise MissingError(
+            f"There is no collection '{name}' in {home} yet.", hint="Make it: firstfault ingest PATH"
+        )
+    Lexicon(language)
+    values = {
+        "name": name,
+        "embedder": embedder.name,
+        "fingerprint": embedder.fingerprint,
+        "dimension": embedder.dimension,
+        "token_format": _token_format(embedder),
+        "language": language,
+        "average_length": 0,
+        "version": 0,
+        "indexed": 0,
+        "points": 0,
+    }
+    with writing(engine) as connection:
+        connection.execute(insert(collections).values(values))
+    row = _find(engine, name)
+    assert row is not None
+    return row
+
+
+def _compare_embedder(row: Row[Any], embedder: Embedder) -> None:
+    """Refuse vectors of one embedder in a collection of another."""
+    if row.fingerprint == embedder.fingerprint and row.token_format == _token_format(embedder):
+        return
+    raise MismatchError(
+        f"The collection '{row.name}' was made with the embedder {row.embedder} ({row.fingerprint[:12]}), "
+        f"and the settings name {embedder.name} ({embedder.fingerprint[:12]}): "
+        "their vectors cannot be compared.",
+        hint=f"Set embedder.model back to {row.embedder}, or ingest into another --collection or --home.",
+    )
+
+
+def _token_format(embedder: Embedder) -> str:
+    if not embedder.late_interaction:
+        return ""
+    from firstfault.models.tokenvectors import FORMAT
+
+    return FORMAT

@@ -1,0 +1,162 @@
+"""The database of a home: `home/firstfault.db`, opened with the durability that Firstfault promises.
+
+In: a home. Out: an SQLAlchemy engine whose schema is up to date, and storage errors that say what to do.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, DBAPIError
+
+from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
+
+HEAD = "0001"
+"""The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
+
+FILE = "firstfault.db"
+
+_BUSY_SECONDS = 10
+_FULL = "Free disk space and run the command again: what was acknowledged is kept, the rest is repeated."
+
+
+def connect(home: Path, *, create: bool = True) -> Engine:
+    """Open the database of a home, create it when absent, and migrate it when it is behind.
+
+    Raises:
+        MissingError: it is absent and `create` is False.
+        MismatchError: a newer Firstfault wrote it.
+        StorageError: it cannot be opened or is damaged.
+    """
+    file = home / FILE
+    if not create and not file.exists():
+        raise MissingError(f"There is nothing at {home} yet.", hint="Make it: firstfault ingest PATH")
+    with translated(file):
+        home.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(f"sqlite:///{file}")
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin)
+        with engine.connect() as connection:
+            current = _revision(connection)
+        if current is None or current < HEAD:
+            _migrate(engine)
+        elif current > HEAD:
+            message = f"{file} was written by a newer Firstfault (schema {current}, this one knows {HEAD})."
+            raise MismatchError(message, hint="Upgrade: pip install --upgrade firstfault")
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that holds the write lock from its start; committed and on disk when the block ends.
+
+    Raises:
+        StorageError: the disk refused; nothing of the transaction is kept.
+    """
+    with (
+        translated(engine.url.database),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one state of the database.
+
+    Raises:
+        StorageError: the disk refused, or the file is damaged.
+    """
+    with translated(engine.url.database), engine.connect() as connection:
+        yield connection
+
+
+def shrink(engine: Engine) -> None:
+    """Give pages that no longer hold anything back to the disk.
+
+    Raises:
+        StorageError: another process holds the database.
+    """
+    with translated(engine.url.database):
+        raw = engine.raw_connection()
+        try:
+            for pragma in ("incremental_vacuum", "wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise storage_error(error, engine.url.database) from error
+        finally:
+            raw.close()
+
+
+@contextmanager
+def translated(place: object) -> Iterator[None]:
+    """Turn what the disk, SQLite or the index engine say about storage into a StorageError."""
+    try:
+        yield
+    except FirstfaultError:
+        raise
+    except (DatabaseError, DBAPIError, OSError) as error:
+        raise storage_error(error, place) from error
+
+
+def storage_error(error: Exception, place: object) -> StorageError:
+    """The error with what to do about it."""
+    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    lower = said.lower()
+    if "locked" in lower or "busy" in lower:
+        return StorageError(
+            f"{place} stayed locked for {_BUSY_SECONDS} s by another process.",
+            hint="Let it finish, or stop it; then run the command again.",
+        )
+    if any(sign in lower for sign in ("full", "no space", "too large", "disk i/o", "quota")):
+        return StorageError(f"The disk refused to write to {place}: {said}.", hint=_FULL)
+    if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
+        return StorageError(f"{place} cannot be written: {said}.", hint="Change its owner or permissions.")
+    return StorageError(
+        f"{place} cannot be used: {said}.",
+        hint="`firstfault doctor` checks it. If it is damaged, restore a copy or ingest into a new --home.",
+    )
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    """Set up a new SQLite connection; transactions are begun by `_begin`, not by the driver."""
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {_BUSY_SECONDS * 1000}",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "cache_size = -32768",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock at once where a transaction will write: taking it later can fail."""
+    immediate = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _revision(connection: Connection) -> str | None:
+    exists = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").scalar()
+    if not exists:
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "firstfault.collection:migrations")
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

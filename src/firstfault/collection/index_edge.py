@@ -1,0 +1,313 @@
+"""The embedded index: Qdrant's engine in this process, one shard a collection.
+
+The catalog is the truth, so the shard runs without a write-ahead log: what a crash left out is put back
+from the catalog at the next start. Two traps of this version of the engine shape the payload: it matches no
+booleans, which are kept as words, and its collection-wide document frequencies count removed points, which
+is why every lexical query states its population.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qdrant_edge as engine
+
+from firstfault.collection.database import storage_error
+from firstfault.collection.filters import (
+    And,
+    AnyOf,
+    Compare,
+    FieldKind,
+    Filter,
+    Not,
+    Operator,
+    Or,
+    kind_of,
+    values_of,
+)
+from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
+from firstfault.collection.lexical import SparseVector
+from firstfault.config import IndexConfig
+from firstfault.errors import StorageError
+from firstfault.models.embedder import FloatArray
+from firstfault.types import Candidate, Scalar
+
+DENSE = "dense"
+SPARSE = "bm25"
+
+MOST_FIELDS = 64
+"""Metadata fields that get an index of their own; filters on further ones are right, only slower."""
+
+_EXACT_BELOW_KB = 10_000
+"""Filters that leave fewer kilobytes of vectors are searched exactly, as is an index of this size."""
+_SPARE_BYTES = 96 * 2**20
+"""Free space below which nothing is written: the engine maps its files, and a full disk would kill it."""
+
+_BRANCH: Mapping[FieldKind, str] = {"text": "t", "number": "n", "boolean": "b"}
+
+
+class EdgeIndex:
+    """One shard of the embedded engine. Implements `Index`."""
+
+    def __init__(self, folder: Path, dimension: int, settings: IndexConfig) -> None:
+        """Open the shard in `folder`, or create it when the folder is absent.
+
+        Raises:
+            StorageError: it cannot be opened: damaged, or of another dimension.
+        """
+        self._folder = folder
+        config = _config(dimension, settings)
+        with self._engine():
+            self._shard: Any
+            if folder.exists():
+                self._shard = engine.EdgeShard.load(str(folder), config)
+            else:
+                self._require_space()
+                folder.mkdir(parents=True)
+                self._shard = engine.EdgeShard.create(str(folder), config)
+                self._create_index(
+                    "live", engine.IntegerIndexParams(lookup=True, range=False, enable_hnsw=False)
+                )
+                for key in ("from", "to"):
+                    self._create_index(
+                        key, engine.IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)
+                    )
+
+    def dense(
+        self,
+        vector: FloatArray,
+        *,
+        where: Filter | None,
+        version: int | None,
+        limit: int,
+        ef: int,
+        exact: bool,
+    ) -> list[Candidate]:
+        """See `Index.dense`."""
+        query = engine.Query.Nearest(vector.tolist(), using=DENSE)
+        parameters = engine.SearchParams(hnsw_ef=max(ef, limit), exact=exact)
+        return self._query(query, where, version, limit, parameters)
+
+    def sparse(
+        self, vector: SparseVector, *, where: Filter | None, version: int | None, limit: int
+    ) -> list[Candidate]:
+        """See `Index.sparse`."""
+        if not vector.indices:
+            return []
+        query = engine.Query.Nearest(engine.SparseVector(vector.indices, vector.values), using=SPARSE)
+        population = engine.Filter(must=_valid(version))
+        parameters = engine.SearchParams(idf=engine.IdfParams(corpus=population))
+        return self._query(query, where, version, limit, parameters)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See `Index.upsert`."""
+        self._require_space()
+        records = [
+            engine.Point(
+                point.key,
+                {
+                    DENSE: point.dense.tolist(),
+                    SPARSE: engine.SparseVector(point.sparse.indices, point.sparse.values),
+                },
+                _payload(point),
+            )
+            for point in points
+        ]
+        self._update(engine.UpdateOperation.upsert_points(records))
+
+    def retire(self, keys: Sequence[int], valid_to: int) -> None:
+        """See `Index.retire`."""
+        self._require_space()
+        payload = {"live": int(valid_to == FOREVER), "to": valid_to}
+        self._update(engine.UpdateOperation.set_payload(list(keys), payload))
+
+    def delete(self, keys: Sequence[int]) -> None:
+        """See `Index.delete`."""
+        self._update(engine.UpdateOperation.delete_points(list(keys)))
+
+    def ensure_fields(self, fields: Iterable[tuple[str, FieldKind]]) -> None:
+        """See `Index.ensure_fields`."""
+        with self._engine():
+            present = set(self._shard.info().payload_schema)
+        for name, kind in sorted(fields):
+            path = _path(name, kind)
+            if path in present or len(present) >= MOST_FIELDS:
+                continue
+            parameters = (
+                engine.FloatIndexParams(enable_hnsw=False)
+                if kind == "number"
+                else engine.KeywordIndexParams(enable_hnsw=False)
+            )
+            self._create_index(path, parameters)
+            present.add(path)
+
+    def spans(self) -> Iterator[tuple[int, Span]]:
+        """See `Index.spans`."""
+        offset = None
+        while True:
+            with self._engine():
+                records, offset = self._shard.scroll(
+                    engine.ScrollRequest(
+                        offset=offset,
+                        limit=10_000,
+                        with_payload=engine.PayloadSelector.Include(["from", "to"]),
+                    )
+                )
+            for record in records:
+                yield record.id, Span(valid_from=record.payload["from"], valid_to=record.payload["to"])
+            if offset is None:
+                return
+
+    def vectors(self, keys: Sequence[int]) -> Mapping[int, FloatArray]:
+        """See `Index.vectors`."""
+        with self._engine():
+            records = self._shard.retrieve(list(keys), with_payload=False, with_vector=[DENSE])
+        return {record.id: np.array(record.vector[DENSE], dtype=np.float32) for record in records}
+
+    def info(self) -> IndexInfo:
+        """See `Index.info`."""
+        with self._engine():
+            found = self._shard.info()
+        return IndexInfo(points=found.points_count, graphed=found.indexed_vectors_count)
+
+    def settle(self) -> None:
+        """See `Index.settle`."""
+        self._require_space()
+        with self._engine():
+            self._shard.flush()
+            self._shard.optimize()
+            self._shard.flush()
+
+    def close(self) -> None:
+        """See `Index.close`."""
+        with self._engine():
+            self._shard.close()
+
+    def _query(
+        self, query: Any, where: Filter | None, version: int | None, limit: int, parameters: Any
+    ) -> list[Candidate]:
+        conditions = _valid(version)
+        if where is not None:
+            conditions.append(_condition(where))
+        request = engine.QueryRequest(
+            limit=limit, query=query, filter=engine.Filter(must=conditions), params=parameters
+        )
+        with self._engine():
+            found = self._shard.query(request)
+        return sorted(
+            (Candidate(key=point.id, score=point.score) for point in found),
+            key=lambda candidate: (-candidate.score, candidate.key),
+        )
+
+    def _create_index(self, path: str, parameters: Any) -> None:
+        self._update(engine.UpdateOperation.create_field_index(path, parameters))
+
+    def _update(self, operation: Any) -> None:
+        with self._engine():
+            self._shard.update(operation)
+
+    def _require_space(self) -> None:
+        place = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
+        free = shutil.disk_usage(place).free
+        if free < _SPARE_BYTES:
+            raise StorageError(
+                f"The disk of {self._folder} has {free >> 20} MiB left, and {_SPARE_BYTES >> 20} are needed.",
+                hint="Free disk space and run the command again: what was acknowledged is kept.",
+            )
+
+    @contextmanager
+    def _engine(self) -> Iterator[None]:
+        """The engine raises bare `Exception`, its subclasses being Python's own."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except Exception as error:
+            raise storage_error(error, self._folder) from error
+
+
+def _config(dimension: int, settings: IndexConfig) -> Any:
+    return engine.EdgeConfig(
+        vectors={DENSE: engine.EdgeVectorParams(size=dimension, distance=engine.Distance.Cosine)},
+        sparse_vectors={
+            SPARSE: engine.EdgeSparseVectorParams(modifier=engine.Modifier.Idf, memory=engine.Memory.Cached)
+        },
+        hnsw_config=engine.HnswIndexConfig(
+            m=settings.hnsw_m,
+            ef_construct=settings.hnsw_ef_construct,
+            full_scan_threshold=_EXACT_BELOW_KB,
+        ),
+        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=_EXACT_BELOW_KB),
+        id_tracker_memory=engine.Memory.Cached,
+        wal_enabled=False,
+    )
+
+
+def _payload(point: Point) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "live": int(point.valid_to == FOREVER),
+        "from": point.valid_from,
+        "to": point.valid_to,
+    }
+    for field in point.metadata:
+        for value in values_of(point.metadata, field):
+            branch = payload.setdefault(_BRANCH[kind_of(value)], {})
+            branch.setdefault(_field(field), []).append(_value(value))
+    return payload
+
+
+def _field(name: str) -> str:
+    """A field's name in letters that are plain in the engine's paths; no two names become the same."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f"~{ord(c):x}~" for c in name)
+
+
+def _path(name: str, kind: FieldKind) -> str:
+    return f'{_BRANCH[kind]}."{_field(name)}"'
+
+
+def _value(value: Scalar) -> str | float:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else float(value)
+
+
+def _valid(version: int | None) -> list[Any]:
+    if version is None:
+        return [engine.FieldCondition("live", match=engine.MatchValue(1))]
+    return [
+        engine.FieldCondition("from", range=engine.RangeFloat(lte=version)),
+        engine.FieldCondition("to", range=engine.RangeFloat(gt=version)),
+    ]
+
+
+def _condition(where: Filter) -> Any:
+    """The engine's filter with the meaning of `filters.admits`."""
+    match where:
+        case Compare():
+            return _compare(where.field, where.operator, where.value)
+        case AnyOf():
+            return engine.Filter(should=[_compare(where.field, "=", value) for value in where.values])
+        case Not():
+            return engine.Filter(must_not=[_condition(where.part)])
+        case And():
+            return engine.Filter(must=[_condition(part) for part in where.parts])
+        case Or():
+            return engine.Filter(should=[_condition(part) for part in where.parts])
+
+
+def _compare(field: str, operator: Operator, value: Scalar) -> Any:
+    path = _path(field, kind_of(value))
+    stored = _value(value)
+    if isinstance(stored, str):
+        return engine.FieldCondition(path, match=engine.MatchValue(stored))
+    bounds = {
+        "=": {"gte": stored, "lte": stored},
+        "<": {"lt": stored},
+        "<=": {"lte": stored},
+        ">": {"gt": stored},
+        ">=": {"gte": stored},
+    }
+    return engine.FieldCondition(path, range=engine.RangeFloat(**bounds[operator]))

@@ -1,0 +1,121 @@
+"""Tables of the catalog, the truth about a home: what is stored, since when, until when.
+
+Kept to what SQLite and PostgreSQL share. Made and changed by the migrations only; a test compares the two.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("embedder", Text, nullable=False, comment="as the user names it"),
+    Column("fingerprint", Text, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("token_format", Text, nullable=False, comment="encoding of token vectors; empty = none stored"),
+    Column("language", Text, nullable=False, comment="stemmer of the BM25 arm, or none"),
+    Column("average_length", Integer, nullable=False, comment="BM25 terms per chunk; 0 until the first"),
+    Column("version", Integer, nullable=False, comment="the corpus clock"),
+    Column("indexed", Integer, nullable=False, comment="version the index agrees with; -1 = unsure"),
+    Column("points", Integer, nullable=False, comment="points that the index then had"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False, comment="UTC, ISO 8601"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("valid_from", Integer, nullable=False),
+    Column("valid_to", Integer, comment="first version it is no longer in; null = live"),
+    Index(None, "collection_id", "document_id"),
+    sqlite_autoincrement=True,
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("space", Text, nullable=False, comment="embedder fingerprint and token format"),
+    Column("text_hash", Text, nullable=False, comment="SHA-256 of the text, hex"),
+    Column("vector", LargeBinary, nullable=False, comment="float32, little endian"),
+    Column("tokens", LargeBinary, comment="compressed token vectors"),
+    Column("truncated", Boolean, nullable=False, comment="the text was longer than the model reads"),
+    UniqueConstraint("space", "text_hash"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="also the point in the index; never used twice"),
+    Column("document_row", ForeignKey("documents.id"), nullable=False, index=True),
+    Column("embedding_row", ForeignKey("embeddings.id"), nullable=False, index=True),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+fields = Table(
+    "fields",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, primary_key=True, comment="text, number or boolean"),
+    Column("documents", Integer, nullable=False, comment="live documents that have it"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Text, nullable=False, comment="UTC, ISO 8601"),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("collection", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
