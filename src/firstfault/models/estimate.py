@@ -9,7 +9,7 @@ def token_spans(text: str) -> list[tuple[int, int]]:
     """Character spans of what is counted as one token.
 
     Four letters, two digits, any other character, or a run of line breaks or blanks. Byte-pair
-    tokenizers need fewer tokens than this for prose and code in the Latin alphabet, so that what fits
+    tokenizers need fewer tokens than this for English prose and code, so that what fits
     by this count fits.
     """
     return [match.span() for match in _PIECE.finditer(text)]

@@ -27,6 +27,7 @@ _SCALARS = {
 _STRING, _ARRAY = 8, 9
 _CONTROL = 3
 _EDGE = 4 << 20
+_LONGEST = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def _control_tokens(metadata: dict[str, Any]) -> tuple[str, ...]:
 def _metadata(file: IO[bytes]) -> dict[str, Any]:
     if file.read(4) != b"GGUF":
         raise ValueError("it does not begin with GGUF")
-    version, _tensors, pairs = struct.unpack("<IQQ", file.read(20))
+    version, _tensors, pairs = struct.unpack("<IQQ", _read(file, 20))
     if version not in (2, 3):
         raise ValueError(f"version {version} is not supported")
     return {_string(file): _value(file, _scalar(file, "<I")) for _ in range(pairs)}
@@ -95,7 +96,7 @@ def _value(file: IO[bytes], kind: int) -> Any:
         element, length = _scalar(file, "<I"), _scalar(file, "<Q")
         if element in _SCALARS:
             form = f"<{length}{_SCALARS[element][1:]}"
-            return struct.unpack(form, file.read(struct.calcsize(form)))
+            return struct.unpack(form, _read(file, struct.calcsize(form)))
         return [_value(file, element) for _ in range(length)]
     if kind not in _SCALARS:
         raise ValueError(f"value type {kind} is unknown")
@@ -103,8 +104,14 @@ def _value(file: IO[bytes], kind: int) -> Any:
 
 
 def _scalar(file: IO[bytes], form: str) -> Any:
-    return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+    return struct.unpack(form, _read(file, struct.calcsize(form)))[0]
 
 
 def _string(file: IO[bytes]) -> str:
-    return file.read(_scalar(file, "<Q")).decode("utf-8")
+    return _read(file, _scalar(file, "<Q")).decode("utf-8")
+
+
+def _read(file: IO[bytes], size: int) -> bytes:
+    if size > _LONGEST or len(data := file.read(size)) < size:
+        raise ValueError("the header ends too early")
+    return data

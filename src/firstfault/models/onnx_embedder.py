@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from firstfault.errors import ConfigError, InputError, MissingError
+from firstfault.errors import ConfigError, MissingError
 from firstfault.models import store
 from firstfault.models.embedder import Embedding, FloatArray, Kind
 from firstfault.models.threads import default_threads, run_ahead
@@ -132,23 +132,18 @@ class OnnxEmbedder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the model sees it as a document: special tokens and prefix included."""
         prefix = self._prefix["document"]
-        return [len(encoding.ids) for encoding in self._encode_all([prefix + text for text in texts])]
+        return [
+            len(encoding.ids) for encoding in self._tokenizer.encode_batch([prefix + text for text in texts])
+        ]
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Character span of every token of the text itself: no special tokens, no prefix."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
-    def _encode_all(self, texts: list[str]) -> "list[Encoding]":
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"Text {position} is {type(text).__name__}.", hint="Embed strings only.")
-        encodings: list[Encoding] = self._tokenizer.encode_batch(texts)
-        return encodings
-
     def _encode(self, texts: Sequence[str], kind: Kind) -> list[_Text]:
         prefixed = [self._prefix[kind] + text for text in texts]
         encoded = []
-        for position, encoding in enumerate(self._encode_all(prefixed)):
+        for position, encoding in enumerate(self._tokenizer.encode_batch(prefixed)):
             count = len(encoding.ids)
             if count > self.max_tokens:
                 encoding = self._tokenizer.encode(prefixed[position], add_special_tokens=False)  # noqa: PLW2901

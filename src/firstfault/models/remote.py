@@ -54,9 +54,9 @@ class OpenAIGenerator:
         """An estimate that errs upwards: only the endpoint knows its tokenizer."""
         return len(token_spans(text))
 
-    def render(self, messages: Sequence[Message]) -> None:
+    def render(self, messages: Sequence[Message]) -> str | None:
         """Only the endpoint knows the exact prompt: None."""
-        return
+        return None
 
     async def stream(
         self,

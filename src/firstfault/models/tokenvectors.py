@@ -65,7 +65,7 @@ def _matmul(rows: FloatArray, columns: FloatArray) -> FloatArray:
     columns = np.ascontiguousarray(columns)
     whole = len(rows) // block * block
     blocks = rows[:whole].reshape(-1, block, rows.shape[1]) @ columns
-    return np.concatenate([blocks.reshape(whole, -1), rows[whole:] @ columns])
+    return np.concatenate([blocks.reshape(whole, columns.shape[1]), rows[whole:] @ columns])
 
 
 def _scale(dimension: int) -> np.float32:
