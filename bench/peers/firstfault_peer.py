@@ -1,4 +1,4 @@
-"""Firstfault, default configuration: ingested by its command line, searched by the function behind `search`."""
+"""Firstfault by default: ingested by its command line, searched by the function behind `search`."""
 
 import json
 from collections.abc import Iterator, Sequence
