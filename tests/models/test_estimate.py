@@ -1,10 +1,11 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstfault.models import OnnxEmbedder
 from firstfault.models.estimate import token_spans
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text())
 def test_spans_are_ordered_and_cover_everything_but_single_blanks(text: str) -> None:
     end = 0

@@ -1,11 +1,12 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstfault.errors import InputError
 from firstfault.models.generator import WHITESPACE_LIMIT, BlankRun, Message, check_request
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(alphabet=" \n\tab", max_size=150)))
 def test_blank_run_equals_looking_at_the_whole_text(pieces: list[str]) -> None:
     blanks = BlankRun()

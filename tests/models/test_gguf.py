@@ -2,7 +2,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstfault.errors import InputError
@@ -28,6 +28,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
         read_header(tmp_path / "m.gguf")
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=200))
 def test_damage_never_escapes_as_another_error(tail: bytes) -> None:
     import tempfile

@@ -1,10 +1,12 @@
 import asyncio
+import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from firstfault.errors import ConfigError, InputError, MissingError, RemoteError
@@ -137,6 +139,58 @@ async def test_a_closed_generator_says_so() -> None:
     await generator.aclose()
     with pytest.raises(ConfigError, match="was closed"):
         await ask(generator, "Hello?")
+
+
+def write_adapter(path: Path, scale: float) -> None:
+    """A LoRA adapter in GGUF format that disturbs the first layer's output projection."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    rng = np.random.default_rng(0)
+    name = "blk.0.attn_output.weight"
+    tensors = {
+        f"{name}.lora_a": rng.normal(size=(4, 576)),
+        f"{name}.lora_b": rng.normal(size=(576, 4)) * scale,
+    }
+    fields = {"general.type": "adapter", "general.architecture": "llama", "adapter.type": "lora"}
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(fields) + 1)
+    for key, value in fields.items():
+        head += text(key) + struct.pack("<I", 8) + text(value)
+    head += text("adapter.lora.alpha") + struct.pack("<If", 6, 4.0)
+    data = b""
+    for key, tensor in tensors.items():
+        head += text(key) + struct.pack("<IQQIQ", 2, tensor.shape[1], tensor.shape[0], 0, len(data))
+        data += tensor.astype("<f4").tobytes()
+    path.write_bytes(head + b"\0" * (-len(head) % 32) + data)
+
+
+async def test_an_adapter_is_applied_to_every_request(llama: LlamaGenerator, tmp_path: Path) -> None:
+    plain = await ask(llama, "Why is the sky blue?")
+    answers = []
+    for number, scale in enumerate((0.0, 1.0)):
+        write_adapter(tmp_path / f"{number}.gguf", scale)
+        adapted = LlamaGenerator(context_window=1024, threads=1, adapter=tmp_path / f"{number}.gguf")
+        answers += [await ask(adapted, "Why is the sky blue?") for _ in range(2)]
+        assert adapted.fingerprint != llama.fingerprint
+        await adapted.aclose()
+    assert answers[0] == answers[1] == plain  # an adapter of zeros changes nothing
+    assert answers[2] == answers[3] != plain
+
+
+async def test_a_request_without_the_adapter_is_not_answered_from_its_cache(tmp_path: Path) -> None:
+    """Requests that differ only in their adapter must not share computed prompts."""
+    write_adapter(tmp_path / "a.gguf", 1.0)
+    adapted = LlamaGenerator(context_window=512, threads=1, adapter=tmp_path / "a.gguf")
+    with_adapter = await ask(adapted, "Why is the sky blue?")
+    adapted._lora = [{"id": 0, "scale": 0.0}]
+    without = await ask(adapted, "Why is the sky blue?")
+    adapted._lora = [{"id": 0, "scale": 1.0}]
+    assert await ask(adapted, "Why is the sky blue?") == with_adapter != without
+    await adapted.aclose()
+    bare = LlamaGenerator(context_window=512, threads=1)
+    assert await ask(bare, "Why is the sky blue?") == without
+    await bare.aclose()
 
 
 PROGRAM = """

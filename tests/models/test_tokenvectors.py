@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstfault.errors import MismatchError
@@ -19,6 +19,7 @@ def simple_maxsim(query: FloatArray, document: FloatArray) -> float:
     return float((query @ document.T).max(axis=1).mean())
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.lists(st.integers(0, 150), max_size=6), st.sampled_from([8, 64, 384, 768]))
 def test_maxsim_equals_a_simple_loop_over_the_decompressed(
     q: int, lengths: list[int], dimension: int

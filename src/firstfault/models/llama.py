@@ -69,6 +69,7 @@ class LlamaGenerator:
             message = f"context_window = {self.context_window} does not suit {self.name}."
             raise ConfigError(message, hint=f"It was trained for up to {trained} tokens.")
         self._control = re.compile("|".join(map(re.escape, header.control_tokens)) or "(?!)")
+        self._lora = [{"id": 0, "scale": 1.0}] if self._adapter else []  # [] would not switch one off
         self._threads = threads or default_threads()
         self._verbose = verbose
         self._key = secrets.token_hex(16)
@@ -123,7 +124,7 @@ class LlamaGenerator:
             "stream_options": {"include_usage": True},
             "return_progress": True,  # a chunk per prompt batch: a chance to stop before the first token
             "cache_prompt": False,  # a reused prefix is computed in other batches: other roundings
-            "lora": [{"id": 0, "scale": 1.0}] if self._adapter else [],
+            "lora": self._lora,
         }
         if grammar is not None:
             request["grammar"] = grammar
