@@ -8,12 +8,13 @@ chunking put units (sentences, list items, tables, code blocks) together under a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firstfault.config import ChunkingConfig
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, MissingError
 from firstfault.ingest.cohesion import Cohesion, LexicalCohesion, WordVectorCohesion, depths
 from firstfault.ingest.units import Edge, Unit, lines_of, units_of
 from firstfault.models import store
@@ -84,15 +85,27 @@ class Chunker:
             )
         self.config = config
         self._embedder = embedder
-        self._words, self._shared = _word_vectors(embedder)
-        self.cohesion: Cohesion = WordVectorCohesion(self._words) if self._words else LexicalCohesion()
+        self._topic = _topic_model(embedder)
 
     @property
     def fingerprint(self) -> str:
         """What decides the spans of a text: the settings, and for `semantic` what tells topics apart."""
-        cohesion = self.cohesion.name if self.config.kind == "semantic" else "none"
+        cohesion = self.cohesion_name if self.config.kind == "semantic" else "none"
         settings = f"{self.config.kind}/{self.config.max_tokens}/{self.config.overlap_tokens}"
         return f"{settings}/{cohesion}/{CHUNKING_VERSION}"
+
+    @property
+    def cohesion_name(self) -> str:
+        """What tells topics apart: `word-vectors` of a local encoder, or `lexical` where there is none."""
+        return LexicalCohesion.name if self._topic is None else WordVectorCohesion.name
+
+    @cached_property
+    def _words(self) -> WordVectors | None:
+        return None if self._topic is None else WordVectors.of(self._topic.model)
+
+    @cached_property
+    def _cohesion(self) -> Cohesion:
+        return LexicalCohesion() if self._words is None else WordVectorCohesion(self._words)
 
     def chunk(self, document: Document) -> ChunkedDocument:
         """Cut one document."""
@@ -107,8 +120,7 @@ class Chunker:
         ]
 
     def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
-        if self._shared:
-            assert self._words is not None
+        if self._topic is not None and self._topic.shared and self._words is not None:
             return self._words.tokenize(texts)
         return [_tokens_from(self._embedder.token_offsets(text)) for text in texts]
 
@@ -128,8 +140,8 @@ class Chunker:
         return _with_overlap(measured, cuts, self.config)
 
     def _semantic_cuts(self, measured: _Measured) -> list[int]:
-        own_tokens = measured.tokens if self._shared else None
-        vectors = self.cohesion.vectors(measured.text, measured.units, own_tokens)
+        own_tokens = measured.tokens if self._topic is not None and self._topic.shared else None
+        vectors = self._cohesion.vectors(measured.text, measured.units, own_tokens)
         topic = depths(vectors, (measured.until - measured.before).tolist(), _WINDOW_TOKENS)
         value = [
             _EDGE_VALUE[unit.edge] + _TOPIC_VALUE * float(dip)
@@ -142,20 +154,32 @@ CHUNKING_VERSION = 1
 """Part of every document's revision: raise it when the same text would be cut elsewhere."""
 
 
-def _word_vectors(embedder: Embedder) -> tuple[WordVectors | None, bool]:
-    """Return word vectors to tell topics apart, and whether their tokens are the embedder's own."""
-    from firstfault.errors import MissingError
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TopicModel:
+    """The model whose word vectors tell topics apart."""
 
-    if embedder.exact_counts:
+    model: str
+    shared: bool
+    """Its tokens are the embedder's own, so that one tokenization serves both."""
+
+
+def _topic_model(embedder: Embedder) -> _TopicModel | None:
+    """Choose the embedder's own word vectors, else those of a known model that has been pulled."""
+    if embedder.exact_counts and not store.is_known(embedder.name):
         try:
-            return WordVectors.of(embedder.name), True
+            WordVectors.of(embedder.name)
         except MissingError:
             pass  # another vocabulary, or a graph without its weights beside it
-    known = next(model.name for model in store.KNOWN_MODELS if model.kind == "embedder")
-    try:
-        return WordVectors.of(known), False
-    except MissingError:
-        return None, False
+        else:
+            return _TopicModel(model=embedder.name, shared=True)
+    for model in store.KNOWN_MODELS:
+        if model.kind == "embedder":
+            try:
+                store.path(model.name)
+            except MissingError:
+                continue
+            return _TopicModel(model=model.name, shared=embedder.name == model.name)
+    return None
 
 
 def _tokens_from(offsets: Sequence[tuple[int, int]]) -> Tokens:

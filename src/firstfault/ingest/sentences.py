@@ -8,7 +8,7 @@ _ABBREVIATIONS = frozenset(
     mr mrs ms dr prof sr jr st vs etc e.g i.e cf al fig figs no nos vol pp ed eds rev gen col sgt
     capt lt gov sen rep hon inc ltd co corp dept univ approx ca est jan feb mar apr jun jul aug sep
     sept oct nov dec u.s u.k u.n a.m p.m ph.d z.b d.h bzw usw nr bspw str m mme mlle sra dra
-    """.split()  # noqa: SIM905 - a table of words reads better than a list of strings
+    """.split()
 )
 """Words that end with a full stop without ending a sentence (lower case, last stop removed)."""
 

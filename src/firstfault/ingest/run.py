@@ -1,0 +1,224 @@
+"""One ingest as it happens: what it needs of a collection, what it counts, and the report at the end."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from firstfault.ingest.chunking import Chunker
+from firstfault.ingest.sources import Failed
+from firstfault.types import ChunkedDocument, Document
+
+_BATCH_DOCUMENTS = 64
+_BATCH_CHARACTERS = 400_000
+"""Documents are cut in batches of this size, so that tokenization uses every core."""
+
+
+class Acknowledgement(Protocol):
+    """What the collection says about a document that is on disk."""
+
+    @property
+    def document_id(self) -> str: ...  # noqa: D102
+    @property
+    def chunks(self) -> int: ...  # noqa: D102
+    @property
+    def cached(self) -> int: ...  # noqa: D102
+    @property
+    def truncated(self) -> int: ...  # noqa: D102
+    @property
+    def replaced(self) -> bool: ...  # noqa: D102
+
+
+class StoredDocument(Protocol):
+    """A live document of the collection."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+class RecordedFailure(Protocol):
+    """A source that an earlier ingest could not read."""
+
+    @property
+    def source(self) -> str: ...  # noqa: D102
+
+
+class Collection(Protocol):
+    """What ingest needs of a collection."""
+
+    def revisions(self) -> dict[str, str]:
+        """Live document id → revision."""
+
+    def documents(self) -> Iterable[StoredDocument]:
+        """Live documents."""
+
+    def add_all(self, documents: Iterable[ChunkedDocument]) -> Iterator[Acknowledgement]:
+        """Embed, commit and index; yield each document once it is on disk."""
+
+    def retire(self, document_ids: Iterable[str]) -> int:
+        """Take documents out of what is live; returns how many were."""
+
+    def failures(self) -> Sequence[RecordedFailure]:
+        """Sources that could not be ingested."""
+
+    def record_failure(self, source: str, reason: str) -> None:
+        """Remember that a source could not be ingested."""
+
+    def forget_failures(self, sources: Iterable[str]) -> None:
+        """Drop what was remembered against sources."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an ingest is."""
+
+    done: int
+    """Documents that are finished: on disk, unchanged, or failed."""
+    total: int
+    """Documents in all; 0 when it is not known."""
+    bytes_done: int
+    bytes_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What an ingest did."""
+
+    added: int
+    replaced: int
+    unchanged: int
+    retired: int
+    failed: tuple[Failed, ...]
+    """Sources that did not become documents. The next ingest tries them again."""
+    notes: tuple[str, ...]
+    """What deserves a look though it is no failure: `place: what`."""
+    skipped: Mapping[str, int]
+    """Suffix → number of files in folders that were passed over because nothing reads them."""
+    chunks: int
+    """Chunks of the documents added and replaced."""
+    cached: int
+    """Chunks among them whose vectors came from the embedding cache."""
+    truncated: int
+    """Chunks among them that are longer than the embedder reads."""
+    bytes: int
+    """Size of all sources that were looked at."""
+    seconds: float
+
+    @property
+    def documents_per_second(self) -> float:
+        """Documents looked at, changed or not, per second."""
+        return (self.added + self.replaced + self.unchanged) / max(self.seconds, 1e-9)
+
+    @property
+    def chunks_per_second(self) -> float:
+        """Chunks written per second."""
+        return self.chunks / max(self.seconds, 1e-9)
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one ingest."""
+
+    collection: Collection
+    chunker: Chunker
+    progress: Callable[[Progress], None] | None
+    started: float = field(default_factory=time.perf_counter)
+    live: dict[str, str] = field(init=False)
+    sources_of_live: dict[str, str] | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    failed: list[Failed] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    total: int = 0
+    bytes_total: int = 0
+    done: int = 0
+    bytes_done: int = 0
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    chunks: int = 0
+    cached: int = 0
+    truncated: int = 0
+
+    def __post_init__(self) -> None:
+        self.live = self.collection.revisions()
+
+    def feed(self, documents: Iterable[Document]) -> None:
+        """Cut the documents and hand them to the collection, counting what it acknowledges."""
+        for done in self.collection.add_all(_cut(self.chunker, documents)):
+            self.added += not done.replaced
+            self.replaced += done.replaced
+            self.chunks += done.chunks
+            self.cached += done.cached
+            self.truncated += done.truncated
+            self.finish(self.sizes.pop(done.document_id, 0))
+
+    def finish(self, size: int) -> None:
+        """Count a source as finished and tell whoever is watching."""
+        self.done += 1
+        self.bytes_done += size
+        if self.progress is not None:
+            self.progress(
+                Progress(
+                    done=self.done,
+                    total=self.total,
+                    bytes_done=self.bytes_done,
+                    bytes_total=self.bytes_total,
+                )
+            )
+
+    def fail(self, place: str, reason: str, size: int) -> None:
+        """Record a source that did not become a document."""
+        self.failed.append(Failed(source=place, reason=reason))
+        self.finish(size)
+
+    def is_unchanged(self, document_id: str, revision: str, size: int) -> bool:
+        """Whether the collection has this very revision; counts it if so."""
+        if self.live.get(document_id) != revision:
+            self.sizes[document_id] = size
+            return False
+        self.unchanged += 1
+        self.finish(size)
+        return True
+
+    def source_of(self, document_id: str) -> str | None:
+        """Where the live document with this id came from."""
+        if self.sources_of_live is None:
+            self.sources_of_live = {row.id: row.source for row in self.collection.documents()}
+        return self.sources_of_live.get(document_id)
+
+    def record_failures(self) -> None:
+        """Tell the collection what failed, so that `status` can show it."""
+        for failure in self.failed:
+            self.collection.record_failure(failure.source, failure.reason)
+
+    def report(self, retired: int, skipped: Mapping[str, int]) -> IngestReport:
+        """Sum up."""
+        return IngestReport(
+            added=self.added,
+            replaced=self.replaced,
+            unchanged=self.unchanged,
+            retired=retired,
+            failed=tuple(self.failed),
+            notes=tuple(self.notes),
+            skipped=dict(sorted(skipped.items())),
+            chunks=self.chunks,
+            cached=self.cached,
+            truncated=self.truncated,
+            bytes=self.bytes_done,
+            seconds=time.perf_counter() - self.started,
+        )
+
+
+def _cut(chunker: Chunker, documents: Iterable[Document]) -> Iterator[ChunkedDocument]:
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if len(batch) >= _BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+            yield from chunker.chunk_all(batch)
+            batch, characters = [], 0
+    if batch:
+        yield from chunker.chunk_all(batch)
