@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from firstfault.errors import InputError, MissingError
 
 SHIPPED = Path(__file__).parent / "weights" / "calibration.json"
@@ -97,6 +95,8 @@ def fit(
     Raises:
         InputError: fewer than 20 labels, or only one kind.
     """
+    import numpy as np
+
     y = np.asarray(labels, dtype=np.float64)
     positives, negatives = int(y.sum()), int(len(y) - y.sum())
     if len(y) < _FEWEST or not positives or not negatives:
@@ -125,6 +125,8 @@ def fit(
 
 def quality(calibration: Calibration, raw: Sequence[float], labels: Sequence[int]) -> Quality:
     """Hold the probabilities of a calibration against labels."""
+    import numpy as np
+
     p = np.array([calibration.probability(value) for value in raw])
     y = np.asarray(labels, dtype=np.float64)
     bins = np.minimum((p * 10).astype(int), 9)

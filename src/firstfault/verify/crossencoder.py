@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from firstfault.errors import MissingError
 
 if TYPE_CHECKING:
@@ -77,9 +75,11 @@ class CrossEncoder:
 
     def read(self, premise: str, claim: str) -> Reading:
         """Judge one pair. Texts longer than the network's window are cut: callers split them before."""
+        import numpy as np
+
         session, tokenizer = self._load()
-        ahead = tokenizer.encode(premise, add_special_tokens=False)
-        own = tokenizer.encode(claim, add_special_tokens=False)
+        ahead = tokenizer.encode(_encodable(premise), add_special_tokens=False)
+        own = tokenizer.encode(_encodable(claim), add_special_tokens=False)
         premise_ids = [_CLS, *ahead.ids[:_MOST_PREMISE], _SEP]
         claim_ids = [_CLS, *own.ids[:_MOST_CLAIM], _SEP]
         feed = {"premise": np.array(premise_ids, np.int64), "claim": np.array(claim_ids, np.int64)}
@@ -87,3 +87,8 @@ class CrossEncoder:
         return Reading(
             float(support[0]), tuple(map(float, unsupported[1:-1])), tuple(own.offsets[:_MOST_CLAIM])
         )
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates replaced by `?`, so that offsets stay what they were."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -67,6 +67,7 @@ degree degrees
 _UNITS = {
     written: line.split()[0] for line in _UNIT_NAMES.strip().splitlines() for written in line.split()[1:]
 }
+_BEFORE_MONTHS = frozenset("in since until by of last early late from to through".split())
 _TOKEN = re.compile(
     r"(?P<sign>[$€£])?\s?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<ordinal>st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
     r"|(?P<glued>\d+(?:\.\d+)?)(?P<unit>km|cm|mm|kg|mg|ml|gb|mb|tb|ms|ft|lbs?|oz|k|m|bn|g|min)\b"
@@ -105,9 +106,7 @@ def numbers(text: str) -> list[Number]:
             value = _WORDS[word] * _scale_after(text, match.end())
             found.append(Number(float(value), unit, match[0], word not in _VAGUE))
         elif word in _DAYS or (word in _MONTHS and (match["word"] or "")[0].isupper()):
-            firm = word not in ("may", "march") or bool(
-                re.match(r"\s+\d", text[match.end() : match.end() + 3])
-            )
+            firm = word not in ("may", "march") or _dated(text, match)
             found.append(Number(word, "", match[0], firm))
         elif match["digits"]:
             value = float(match["digits"].replace(",", "")) * _scale_after(text, match.end())
@@ -118,6 +117,12 @@ def numbers(text: str) -> list[Number]:
             scale = _SCALE.get(unit, 1.0) if unit in ("k", "m", "bn") else 1.0
             found.append(Number(float(match["glued"]) * scale, _UNITS.get(unit, ""), match[0], True))
     return found
+
+
+def _dated(text: str, match: re.Match[str]) -> bool:
+    """Whether `May` or `March` stands where a month does: before a number, or after a preposition of time."""
+    after, before = text[match.end() : match.end() + 3], text[: match.start()].split()[-1:]
+    return bool(re.match(r"\s+\d", after)) or (bool(before) and before[0].lower() in _BEFORE_MONTHS)
 
 
 def _scale_after(text: str, end: int) -> float:

@@ -1,11 +1,14 @@
 """Settings in, the verifier they name out: local, a judge at an endpoint, or a hub model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from firstfault.config import VerifierConfig
 from firstfault.errors import ConfigError
 from firstfault.verify.calibration import load
 from firstfault.verify.local import LocalVerifier, Verifier
+
+if TYPE_CHECKING:
+    from firstfault.config import VerifierConfig
 
 CALIBRATION = "verifier_calibration.json"
 """A user's own calibration, in the home."""
@@ -18,7 +21,7 @@ def open_local(home: Path | None = None, *, threads: int = 1) -> LocalVerifier:
     return LocalVerifier(calibration=calibration, threads=threads)
 
 
-def open_verifier(settings: VerifierConfig, *, home: Path | None = None, threads: int = 1) -> Verifier:
+def open_verifier(settings: "VerifierConfig", *, home: Path | None = None, threads: int = 1) -> Verifier:
     """The verifier that the settings name; a judge asks the local one first.
 
     Raises:

@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 
 _ABBREVIATIONS_TEXT = """
-mr mrs ms dr prof sr jr st vs etc eg ie e.g i.e cf al fig figs no nos vol vols pp ed eds rev gen col sgt
-capt lt gov sen rep hon inc ltd co corp dept univ assn bros approx ca est min max jan feb mar apr jun jul
-aug sep sept oct nov dec mon tue wed thu fri sat sun u.s u.k u.n e.u a.m p.m d.c ph.d m.d b.a m.a b.sc
-m.sc art sec ch eq ref refs p bzw z.b d.h u.a ggf usw nr str bspw evtl sog m mme mlle env av apr.j.-c sra
-dra ud uds pág núm
+mr mrs ms dr prof sr jr st vs etc eg ie e.g i.e cf al rev gen col sgt capt lt gov sen rep hon inc ltd co
+corp dept univ assn bros approx ca apr jun jul aug sep sept oct nov dec u.s u.k u.n e.u a.m p.m d.c ph.d
+m.d b.a m.a b.sc m.sc bzw z.b d.h u.a ggf usw bspw evtl sog m mme mlle env av apr.j.-c sra dra ud uds pág
+núm
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 """Words that end with a full stop without ending a sentence (lower case, last stop removed)."""
 
+_BEFORE_NUMBERS = frozenset(
+    "no nos art sec ch p pp ed eds vol vols fig figs eq ref refs nr jan feb mar".split()
+)
+"""Abbreviations only where a number follows: elsewhere they are words, or end a sentence."""
 _ENDERS = ".!?…。！？；؟।॥‽"
 _WIDE_ENDERS = "。！？；؟।॥"
 _MARK = r"\[\s*\^?\d+(?:\s*[,;–-]\s*\d+)*\s*\]"
@@ -120,6 +123,6 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
         word = _LAST_WORD.search(head)
         if word is not None and not match["marks"] and following:
             last = word[0].lower().lstrip("-.")
-            if last in _ABBREVIATIONS or (len(last) == 1 and last.isalpha() and word[0].isupper()):
-                return False
+            single = len(last) == 1 and last.isalpha()
+            return not (single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit()))
     return True
