@@ -159,7 +159,7 @@ def measure(
         "ingest_seconds": ingest_seconds,
         "peak_rss_mib_after_ingest": ingest_rss,
         "peak_rss_mib": _peak_mib(),
-        "index_mib": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) / 2**20,
+        "index_mib": sum(path.stat().st_blocks for path in home.rglob("*") if path.is_file()) / 2048,
         "filtered": _filtered(peer, documents, questions),
     }
     peer.close()
