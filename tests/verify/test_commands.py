@@ -89,9 +89,7 @@ def test_dry_run_shows_the_cost_and_asks_nothing(source: Path, monkeypatch: pyte
     assert plan["cost"] is None
 
 
-def test_calibrate_writes_what_verify_then_uses(
-    source: Path, tmp_path: Path, labelled: list[Labelled]
-) -> None:
+def test_verify_uses_what_calibrate_wrote(source: Path, tmp_path: Path, labelled: list[Labelled]) -> None:
     labels = tmp_path / "labels.jsonl"
     lines = [{"context": item.contexts[0], "claim": item.claim, "label": item.label} for item in labelled]
     labels.write_text("\n".join(map(json.dumps, lines)))

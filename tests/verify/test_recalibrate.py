@@ -10,18 +10,15 @@ from firstfault.verify.recalibrate import Labelled, read_labels, recalibrate
 
 
 def test_refitting_reports_before_and_after(labelled: list[Labelled]) -> None:
-    found = recalibrate(
-        LocalVerifier(),
-        [*labelled, Labelled(contexts=labelled[0].contexts, claim="?", label=1)],
-        fitted_on="x",
-    )
+    contexts = labelled[0].contexts
+    labels = [*labelled, Labelled(contexts=contexts, claim="?", label=1)]
+    found = recalibrate(LocalVerifier(), labels, fitted_on="x")
     assert found.skipped == 1
     assert found.before.n == found.after.n == 40
     assert found.after.ece <= found.before.ece + 0.05
     assert found.after.balanced_accuracy == pytest.approx(1.0, abs=0.1)
-    again = LocalVerifier(calibration=found.calibration).verify_claims(
-        [(labelled[0].contexts, labelled[0].claim)]
-    )[0]
+    refitted = LocalVerifier(calibration=found.calibration)
+    again = refitted.verify_claims([(contexts, labelled[0].claim)])[0]
     assert again.label == "supported"
 
 
