@@ -18,7 +18,7 @@ from bench.peers.corpus import data_folder
 from bench.ranking import first_seen, hit, mean, ndcg
 from firstfault.answer import Application, search
 from firstfault.config import load
-from firstfault.ingest import ingest
+from firstfault.ingest import Chunker, ingest
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -32,7 +32,8 @@ def main(name: str = "xquad") -> None:
     with tempfile.TemporaryDirectory() as home:
         config = load(Path(home), environment={})
         with Application(config, create=True) as app:
-            ingest(app.collection, [folder / "documents.jsonl.gz"], settings=config.settings)
+            chunker = Chunker(config.settings.chunking, app.embedder)
+            ingest(app.collection, [folder / "documents.jsonl.gz"], chunker=chunker)
             rankings: dict[str, list[list[str]]] = {
                 arm: [] for arm in ("dense", "bm25", "fuse", "rerank", "final")
             }
@@ -47,9 +48,8 @@ def main(name: str = "xquad") -> None:
     print(f"{'arm':<8} {'nDCG@10':>8} {'hit@1':>8}")
     for arm, found in rankings.items():
         pairs = list(zip(found, relevant, strict=True))
-        print(
-            f"{arm:<8} {mean([ndcg(r, t) for r, t in pairs]):>8.4f} {mean([hit(r, t) for r, t in pairs]):>8.4f}"
-        )
+        gain, first = mean([ndcg(r, t) for r, t in pairs]), mean([hit(r, t) for r, t in pairs])
+        print(f"{arm:<8} {gain:>8.4f} {first:>8.4f}")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ class EmbedderConfig(Section):
     """A known model, a folder with an ONNX graph and tokenizer.json, or the endpoint's model name."""
     base_url: str | None = None
     """Endpoint for kind = "openai", e.g. http://127.0.0.1:8000/v1."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key. The key itself is never stored."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key, if one is needed. The key is never stored."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 = all cores."""
 
@@ -105,8 +105,8 @@ class GeneratorConfig(Section):
     """A known model, a path to a GGUF file, or the endpoint's model name."""
     base_url: str | None = None
     """Endpoint for kind = "openai"."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key, if one is needed."""
     max_tokens: int = Field(default=96, ge=1)
     """Upper bound of the answer."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
@@ -139,8 +139,8 @@ class VerifierConfig(Section):
     """For kind = "openai" or "hub"."""
     base_url: str | None = None
     """Endpoint for kind = "openai"."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key, if one is needed."""
 
 
 class TraceConfig(Section):

@@ -4,6 +4,7 @@ In: a `Config`. Out: the collection, models, verifier and traces, each opened wh
 """
 
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from firstfault.errors import ConfigError
 
 if TYPE_CHECKING:
     from firstfault.collection import Collection
+    from firstfault.models.cross_encoder import CrossEncoder
     from firstfault.models.embedder import Embedder
     from firstfault.models.generator import Generator
     from firstfault.models.store import ProgressCallback
@@ -35,6 +37,7 @@ class Application:
         self._collection_name = collection
         self._create = create
         self._generators: dict[GeneratorConfig, Generator | None] = {}
+        self._cross_encoders: dict[str, CrossEncoder] = {}
         self._verifiers: dict[VerifierConfig, Verifier] = {}
 
     @property
@@ -80,10 +83,25 @@ class Application:
             self._generators[settings] = open_generator(settings, self._progress)
         return self._generators[settings]
 
+    def cross_encoder(self, model: str | None) -> "CrossEncoder":
+        """The cross-encoder of `search.rerank = "cross"`, loaded once."""
+        if model is None:
+            raise ConfigError(
+                'search.rerank = "cross" needs search.rerank_model.',
+                hint="Set it to a folder with an ONNX cross-encoder and tokenizer.json.",
+            )
+        if model not in self._cross_encoders:
+            from firstfault.models.cross_encoder import CrossEncoder
+
+            self._cross_encoders[model] = CrossEncoder(Path(model))
+        return self._cross_encoders[model]
+
     def verifier(self, settings: VerifierConfig) -> "Verifier":
         """The verifier for these settings, loaded once."""
         if settings not in self._verifiers:
-            self._verifiers[settings] = open_verifier(settings)
+            from firstfault.verify import open_verifier
+
+            self._verifiers[settings] = open_verifier(settings, home=self.config.home)
         return self._verifiers[settings]
 
     async def aclose(self) -> None:
@@ -120,10 +138,10 @@ class Application:
 def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" = None) -> "Embedder":
     """The embedder that the settings name; a known model is pulled on first use."""
     if settings.kind == "openai":
-        from firstfault.models.remote_embedder import OpenAIEmbedder
+        from firstfault.models.openai_embedder import OpenAIEmbedder
 
         return OpenAIEmbedder(
-            settings.model,
+            model=settings.model,
             base_url=_required(settings.base_url, "embedder.base_url"),
             api_key_env=settings.api_key_env,
         )
@@ -145,10 +163,11 @@ def open_generator(
         from firstfault.models.remote import OpenAIGenerator
 
         return OpenAIGenerator(
-            settings.model,
+            model=settings.model,
             base_url=_required(settings.base_url, "generator.base_url"),
             api_key_env=settings.api_key_env,
             context_window=settings.context_window,
+            timeout_s=settings.timeout_s,
         )
     from firstfault.models import store
     from firstfault.models.llama import LlamaGenerator
@@ -157,17 +176,6 @@ def open_generator(
         store.ensure(settings.model, progress)
     return LlamaGenerator(
         settings.model, context_window=settings.context_window, threads=settings.threads or None
-    )
-
-
-def open_verifier(settings: VerifierConfig) -> "Verifier":
-    """The verifier that the settings name."""
-    from firstfault.verify import LocalVerifier
-
-    if settings.kind == "local":
-        return LocalVerifier()
-    raise ConfigError(
-        f"verifier.kind = {settings.kind!r} is not available.", hint='Set verifier.kind to "local".'
     )
 
 

@@ -11,7 +11,7 @@ from firstfault.answer.application import Application
 from firstfault.answer.cite import check, compose
 from firstfault.answer.extractive import extract
 from firstfault.answer.pack import pack
-from firstfault.answer.prompt import ABSTENTION, citation_grammar, fence, messages
+from firstfault.answer.prompt import ABSTENTION, citation_grammar, messages
 from firstfault.answer.request import Request, validate_question
 from firstfault.answer.retrieve import Ranking, retrieve
 from firstfault.config import Settings

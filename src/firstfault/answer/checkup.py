@@ -50,11 +50,9 @@ def _models(config: Config) -> Iterator[Verdict]:
     from firstfault.models import store
 
     settings = config.settings
-    for kind, model in ((settings.embedder.kind, settings.embedder.model),) + (
-        (settings.generator.kind, settings.generator.model),
-    ):
-        if kind in ("onnx", "llama") and store.is_known(model):
-            yield store.verify(model)
+    for section in (settings.embedder, settings.generator):
+        if section.kind in ("onnx", "llama") and store.is_known(section.model):
+            yield store.verify(section.model)
 
 
 def _endpoints(config: Config) -> Iterator[Verdict]:

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firstfault.ingest import Progress
 
 
 @contextmanager
@@ -38,3 +42,28 @@ def download_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield update
     finally:
         progress.stop()
+
+
+@contextmanager
+def ingest_progress() -> Iterator["Callable[[Progress], None]"]:
+    """A bar over documents, with rate and remaining time."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    bar = bars.Progress(
+        bars.TextColumn("  {task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("documents, {task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("ingesting", total=None, rate="")
+
+    def update(now: "Progress") -> None:
+        speed = bar.tasks[0].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        bar.update(task, completed=now.done, total=now.total or None, rate=rate)
+
+    with bar:
+        yield update

@@ -18,6 +18,9 @@ from firstfault.types import Answer, Citation, Claim, Hit, Span, Status, Trace, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from firstfault.collection import CollectionInfo, DocumentRow, Failure
+    from firstfault.ingest import IngestReport
+
 STATUS_STYLE: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "warn": ("~", "yellow"),
@@ -267,3 +270,70 @@ class Draft:
     def __exit__(self, *_: object) -> None:
         if self._shown:
             self._live.stop()
+
+
+def ingest_report(out: Console, report: "IngestReport") -> None:
+    """What an ingest did, and every failure with its reason."""
+    parts = [
+        f"{count:,} {name}"
+        for name, count in (
+            ("added", report.added),
+            ("replaced", report.replaced),
+            ("unchanged", report.unchanged),
+            ("retired", report.retired),
+            ("failed", len(report.failed)),
+        )
+        if count
+    ]
+    looked = report.added + report.replaced + report.unchanged
+    out.print(
+        f"  {', '.join(parts) or 'nothing to do'}; {report.chunks:,} chunks in {report.seconds:.1f} s "
+        f"({looked / max(report.seconds, 1e-9):,.0f} documents/s)"
+    )
+    if report.truncated:
+        out.print(f"  ~ {report.truncated} chunks are longer than the embedder reads", style="yellow")
+    for note in report.notes:
+        out.print(Text(f"  ~ {note}", style="yellow"))
+    for suffix, count in report.skipped.items():
+        out.print(Text(f"  ~ {count} files skipped: nothing reads {suffix or 'no suffix'}", style="yellow"))
+    for failure in report.failed:
+        out.print(Text(f"  ✗ {failure.source}: {failure.reason}", style="red"))
+    if report.failed:
+        out.print("    Failed sources are tried again by the next ingest.", style="dim")
+
+
+def status(out: Console, info: "CollectionInfo", failures: "Sequence[Failure]") -> None:
+    """The state of a collection."""
+    changed = f", changed {info.changed_at}" if info.changed_at else ""
+    rows = [
+        ("collection", f"{info.name} at version {info.version}{changed}"),
+        ("documents", f"{info.documents:,} live, {info.retired_documents:,} retired revisions"),
+        ("chunks", f"{info.chunks:,} live, {info.retired_chunks:,} retired"),
+        ("index", f"{info.index_points:,} points, {info.index_graphed:,} in the graph"),
+        ("embedder", f"{info.embedder} ({info.fingerprint[:12]}), {info.dimension} dimensions"),
+        ("disk", f"{info.bytes_database / 2**20:.1f} MiB catalog, {info.bytes_index / 2**20:.1f} MiB index"),
+        ("filters", ", ".join(f"{name} ({'/'.join(kinds)})" for name, kinds in info.fields.items()) or "–"),
+        ("failed", f"{info.failures:,} sources"),
+    ]
+    for name, value in rows:
+        out.print(Text.assemble((f"  {name:<12}", "bold"), value))
+    for failure in failures:
+        out.print(Text(f"  ✗ {failure.source}: {failure.reason}", style="red"))
+
+
+def documents(out: Console, found: "Sequence[DocumentRow]", *, limit: int) -> None:
+    """One line a document."""
+    table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
+    for column, justify in (
+        ("document", "left"),
+        ("title", "left"),
+        ("characters", "right"),
+        ("chunks", "right"),
+    ):
+        table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
+    shown = found[:limit] if limit else found
+    for row in shown:
+        table.add_row(Text(row.id), Text(row.title), f"{row.characters:,}", f"{row.chunks:,}")
+    out.print(table)
+    if len(found) > len(shown):
+        out.print(f"  … and {len(found) - len(shown):,} more; --limit 0 lists all", style="dim")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, corpus, demo, models, settings, trace
+from firstfault.cli import ask, corpus, demo, models, settings, trace, verify
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -41,3 +41,4 @@ trace.register(app)
 settings.register(app)
 models.register(app)
 demo.register(app)
+app.add_typer(verify.app, name="verify")

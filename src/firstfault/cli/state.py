@@ -14,6 +14,7 @@ from firstfault.errors import InputError
 if TYPE_CHECKING:
     from firstfault.answer import Application
     from firstfault.config import Config
+    from firstfault.trace import TraceStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -52,10 +53,33 @@ class State:
     @contextmanager
     def application(self, *, create: bool = False) -> Iterator["Application"]:
         """An open application, closed at the end. Models are pulled on first use."""
-        from firstfault.answer import Application
+        from firstfault.answer.application import Application
+        from firstfault.cli.progress import download_progress
 
-        with Application(self.config, collection=self.collection, create=create) as application:
+        with (
+            download_progress() as progress,
+            Application(
+                self.config, collection=self.collection, create=create, progress=progress
+            ) as application,
+        ):
             yield application
+
+    @contextmanager
+    def traces(self) -> Iterator["TraceStore"]:
+        """The traces of the home, without locking it.
+
+        Raises:
+            MissingError: there is no home yet.
+        """
+        from firstfault.collection.database import connect
+        from firstfault.trace import TraceStore
+
+        home = self.config.home
+        store = TraceStore(home, connect(home, create=False))
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def state(context: typer.Context) -> State:

@@ -42,7 +42,7 @@ def _state(context: typer.Context) -> State:
 
 
 @app.command()
-def check(  # noqa: PLR0917
+def check(
     context: typer.Context,
     claim: Annotated[str, typer.Argument(help="The claim; - reads it from standard input.")],
     files: Annotated[

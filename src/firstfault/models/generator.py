@@ -8,22 +8,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from firstfault.errors import InputError
-
-Role = Literal["system", "user", "assistant"]
+from firstfault.types import Message
 
 FinishReason = Literal["stop", "length", "whitespace", "content_filter"]
 """`stop` is the only one after which the text is complete; `whitespace` = nothing but blanks came."""
 
 WHITESPACE_LIMIT = 200
 """Blank characters in a row after which a generation is ended: a grammar can allow them for ever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One turn of a chat."""
-
-    role: Role
-    content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,119 @@
+"""`ingest`, `status`, `documents` and `gc`: what is in the collection."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from firstfault.cli.progress import ingest_progress
+from firstfault.cli.state import Json, State, print_json, state
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files, folders, .jsonl or .jsonl.gz.")],
+    meta: Annotated[
+        list[str] | None, typer.Option("--meta", help="key=value for every document. Repeatable.")
+    ] = None,
+    prune: Annotated[bool, typer.Option(help="Retire documents that are gone from these paths.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the collection up to date with files, folders and JSONL."""
+    from firstfault.ingest import Chunker, parse_flags
+    from firstfault.ingest import ingest as run
+
+    metadata = parse_flags(meta or ())
+    with state(context).application(create=True) as app, ingest_progress() as progress:
+        chunker = Chunker(app.settings.chunking, app.embedder)
+        report = run(
+            app.collection, paths, chunker=chunker, metadata=metadata, prune=prune, progress=progress
+        )
+    if as_json:
+        print_json(
+            {
+                **asdict(report),
+                "documents_per_second": round(report.documents_per_second, 1),
+                "chunks_per_second": round(report.chunks_per_second, 1),
+            }
+        )
+        return
+    from firstfault.cli import render
+
+    render.ingest_report(render.console(), report)
+
+
+def ingest_standard_library(given: State, out: "Console") -> None:
+    """Ingest the documentation of the running interpreter's standard library."""
+    from firstfault.cli import render
+    from firstfault.ingest import Chunker, ingest_documents
+    from firstfault.ingest.stdlib import stdlib_documents
+
+    with given.application(create=True) as app, ingest_progress() as progress:
+        chunker = Chunker(app.settings.chunking, app.embedder)
+        documents = list(stdlib_documents())
+        report = ingest_documents(
+            app.collection, documents, chunker=chunker, total=len(documents), progress=progress
+        )
+    render.ingest_report(out, report)
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show how much is stored, with which embedder, and what failed."""
+    with state(context).application() as app:
+        info, failures = app.collection.info(), app.collection.failures()
+    if as_json:
+        print_json({**asdict(info), "failed": [asdict(failure) for failure in failures]})
+        return
+    from firstfault.cli import render
+
+    render.status(render.console(), info, failures)
+
+
+def documents(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many; 0 = all.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List the live documents."""
+    with state(context).application() as app:
+        found = list(app.collection.documents())
+    if as_json:
+        print_json({"documents": [asdict(row) for row in (found[:limit] if limit else found)]})
+        return
+    from firstfault.cli import render
+
+    render.documents(render.console(), found, limit=limit)
+
+
+def gc(
+    context: typer.Context,
+    keep_days: Annotated[
+        int | None, typer.Option(min=0, help="Days to keep; trace.keep_days by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Drop traces and retired revisions that are older than the retention."""
+    with state(context).application() as app:
+        days = app.settings.trace.keep_days if keep_days is None else keep_days
+        before = datetime.now(UTC) - timedelta(days=days)
+        traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
+        report = app.collection.gc(before=before)
+    if as_json:
+        print_json({"before": before.isoformat(), "traces": traces, **asdict(report)})
+        return
+    typer.echo(
+        f"Dropped {traces} traces, {report.documents} retired revisions with {report.chunks} chunks and "
+        f"{report.embeddings} cached vectors; freed {report.bytes_freed / 2**20:.1f} MiB."
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands on the root."""
+    for command in (ingest, status, documents, gc):
+        app.command()(command)
