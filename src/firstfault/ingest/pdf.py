@@ -109,7 +109,7 @@ def _paragraphs(lines: list[_Line]) -> str:
     parts = [lines[0].text] if lines else []
     for (above, below), step in zip(pairwise(lines), steps, strict=True):
         new_size = abs(below.size - above.size) > _FONT_CHANGE * max(above.size, below.size)
-        new_column = step < -usual and above.text.endswith((".", "!", "?", ":"))
+        new_column = step < -1 and above.text.endswith((".", "!", "?", ":"))
         begins = step > _PARAGRAPH_GAP * usual or new_size or new_column
         parts += ["\n\n" if begins else "\n", below.text]
     return "".join(parts)

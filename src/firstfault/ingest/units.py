@@ -145,9 +145,7 @@ def _prose_units(text: str, lines: list[_Line]) -> Iterator[Unit]:
             index = last + 1
         else:
             last = _end_of_paragraph(lines, index)
-            follows_item = index > 0 and bool(lines[index - 1].text.strip())
-            edge = Edge.ITEM if follows_item else Edge.PARAGRAPH
-            yield from _sentences(text, line.start, lines[last].end, edge)
+            yield from _sentences(text, line.start, lines[last].end, Edge.PARAGRAPH)
             index = last + 1
 
 
