@@ -133,10 +133,20 @@ class Catalog:
 
     def fetch(self, keys: Sequence[int], version: int | None) -> dict[int, Chunk]:
         """The chunks behind the keys, those valid at a version (None = now); others are absent."""
-        query = _chunk_query().where(chunks.c.id.in_(keys), self._valid(version))
+        # Validity is compared here: as a condition it makes SQLite walk every document of the collection.
+        query = _chunk_query().add_columns(
+            documents.c.collection_id, documents.c.valid_from, documents.c.valid_to
+        )
         with reading(self.engine) as connection:
-            found = {row.id: _chunk(row) for row in connection.execute(query)}
+            rows = connection.execute(query.where(chunks.c.id.in_(keys)))
+            found = {row.id: _chunk(row) for row in rows if self._is_valid(row, version)}
         return {key: found[key] for key in keys if key in found}
+
+    def _is_valid(self, row: Row[Any], version: int | None) -> bool:
+        span = _span(row.valid_from, row.valid_to)
+        if version is None:
+            return row.collection_id == self.id and row.valid_to is None
+        return row.collection_id == self.id and span.valid_from <= version < span.valid_to
 
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks, empty where none were stored."""
