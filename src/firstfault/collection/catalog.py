@@ -29,6 +29,7 @@ from firstfault.models.embedder import FloatArray
 from firstfault.types import Chunk, Document, Metadata
 
 _CHUNK_ID = re.compile(r"(?P<document>.*)@(?P<revision>[0-9a-f]{8}):(?P<start>\d+)-(?P<end>\d+)", re.DOTALL)
+_SHORT_COLUMNS = [column for column in documents.c if column.name != "text"]
 _PAGE = 1000
 """Rows that are read at a time where all are read."""
 
@@ -71,15 +72,14 @@ class Catalog:
 
     def documents(self) -> Iterator[DocumentRow]:
         """Live documents by id."""
+        parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
         query = (
             select(
-                *(c for c in documents.c if c.name != "text"),
+                *_SHORT_COLUMNS,
                 func.length(documents.c.text).label("characters"),
-                func.count(chunks.c.id).label("chunks"),
+                parts.label("chunks"),
             )
-            .join(chunks, chunks.c.document_row == documents.c.id, isouter=True)
             .where(self._valid(None))
-            .group_by(documents.c.id)
             .order_by(documents.c.document_id)
         )
         with reading(self.engine) as connection:
@@ -133,20 +133,19 @@ class Catalog:
 
     def fetch(self, keys: Sequence[int], version: int | None) -> dict[int, Chunk]:
         """The chunks behind the keys, those valid at a version (None = now); others are absent."""
-        # Validity is compared here: as a condition it makes SQLite walk every document of the collection.
-        query = _chunk_query().add_columns(
-            documents.c.collection_id, documents.c.valid_from, documents.c.valid_to
-        )
-        with reading(self.engine) as connection:
-            rows = connection.execute(query.where(chunks.c.id.in_(keys)))
-            found = {row.id: _chunk(row) for row in rows if self._is_valid(row, version)}
+        found = {}
+        for key, (chunk, owner) in self._rows(keys).items():
+            if owner.collection_id == self.id and _is_valid(owner, version):
+                found[key] = Chunk(
+                    id=_chunk_id(owner.document_id, owner.revision, chunk.start, chunk.end),
+                    document_id=owner.document_id,
+                    document_title=owner.title,
+                    start=chunk.start,
+                    end=chunk.end,
+                    text=chunk.text,
+                    metadata=owner.metadata,
+                )
         return {key: found[key] for key in keys if key in found}
-
-    def _is_valid(self, row: Row[Any], version: int | None) -> bool:
-        span = _span(row.valid_from, row.valid_to)
-        if version is None:
-            return row.collection_id == self.id and row.valid_to is None
-        return row.collection_id == self.id and span.valid_from <= version < span.valid_to
 
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks, empty where none were stored."""
@@ -170,18 +169,10 @@ class Catalog:
 
     def index_rows(self, keys: Sequence[int]) -> dict[int, tuple[str, Metadata, Span]]:
         """Text, metadata and validity of chunks: with the vectors, all that the index is made of."""
-        query = (
-            select(
-                chunks.c.id, chunks.c.text, documents.c.metadata, documents.c.valid_from, documents.c.valid_to
-            )
-            .join(documents, documents.c.id == chunks.c.document_row)
-            .where(chunks.c.id.in_(keys))
-        )
-        with reading(self.engine) as connection:
-            return {
-                row.id: (row.text, row.metadata, _span(row.valid_from, row.valid_to))
-                for row in connection.execute(query)
-            }
+        return {
+            key: (chunk.text, owner.metadata, _span(owner.valid_from, owner.valid_to))
+            for key, (chunk, owner) in self._rows(keys).items()
+        }
 
     def spans(self) -> dict[int, Span]:
         """Validity of every chunk, live and retired, by key."""
@@ -255,6 +246,18 @@ class Catalog:
         with reading(self.engine) as connection:
             return connection.scalar(query)
 
+    def _rows(self, keys: Sequence[int]) -> dict[int, tuple[Row[Any], Row[Any]]]:
+        """Per key, the row of the chunk and the row of its document, by primary key alone.
+
+        Two look-ups instead of a join: SQLite would walk the documents of the collection to join them.
+        """
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(chunks).where(chunks.c.id.in_(keys))).all()
+            wanted = {row.document_row for row in rows}
+            query = select(*_SHORT_COLUMNS).where(documents.c.id.in_(wanted))
+            owners = {owner.id: owner for owner in connection.execute(query)}
+        return {row.id: (row, owners[row.document_row]) for row in rows}
+
     def _valid(self, version: int | None) -> ColumnElement[bool]:
         ours = documents.c.collection_id == self.id
         if version is None:
@@ -291,7 +294,7 @@ def _chunk_query() -> Select[Any]:
 
 def _chunk(row: Row[Any]) -> Chunk:
     return Chunk(
-        id=f"{row.document_id}@{row.revision[:8]}:{row.start}-{row.end}",
+        id=_chunk_id(row.document_id, row.revision, row.start, row.end),
         document_id=row.document_id,
         document_title=row.title,
         start=row.start,
@@ -299,6 +302,16 @@ def _chunk(row: Row[Any]) -> Chunk:
         text=row.text,
         metadata=row.metadata,
     )
+
+
+def _chunk_id(document_id: str, revision: str, start: int, end: int) -> str:
+    return f"{document_id}@{revision[:8]}:{start}-{end}"
+
+
+def _is_valid(owner: Row[Any], version: int | None) -> bool:
+    if version is None:
+        return owner.valid_to is None
+    return bool(owner.valid_from <= version and (owner.valid_to is None or owner.valid_to > version))
 
 
 def _span(valid_from: int, valid_to: int | None) -> Span:

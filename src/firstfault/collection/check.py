@@ -19,14 +19,17 @@ _SAMPLE = 200
 """Vectors of the index that are compared with the catalog's."""
 _SAME = 0.999
 """Cosine from which two vectors are the same but for rounding."""
-_REBUILD = "Make the index anew from the catalog: firstfault doctor --rebuild-index"
 
 
-def check(catalog: Catalog, index: Index) -> Iterator[Verdict]:
-    """Database, index against catalog, vectors, graph, metadata fields, failed sources."""
+def check(catalog: Catalog, index: Index, folder: Path) -> Iterator[Verdict]:
+    """Database, index against catalog, vectors, metadata fields, failed sources.
+
+    `folder` is where the index is; it is named in the fix.
+    """
+    rebuild = f"Delete the folder {folder}: the next command makes the index anew from the catalog."
     yield _database(catalog)
-    yield _agreement(catalog, index)
-    yield _vectors(catalog, index)
+    yield _agreement(catalog, index, rebuild)
+    yield _vectors(catalog, index, rebuild)
     yield _fields(catalog)
     yield _failures(catalog)
 
@@ -45,7 +48,7 @@ def _database(catalog: Catalog) -> Verdict:
     )
 
 
-def _agreement(catalog: Catalog, index: Index) -> Verdict:
+def _agreement(catalog: Catalog, index: Index, rebuild: str) -> Verdict:
     found = compare(catalog, index)
     wrong = len(found.lacking) + len(found.foreign)
     if not wrong:
@@ -63,11 +66,11 @@ def _agreement(catalog: Catalog, index: Index) -> Verdict:
         measured=float(wrong),
         limit=0.0,
         reason=f"{len(found.lacking)} chunks are missing from the index, {len(found.foreign)} do not belong",
-        remedy=_REBUILD,
+        remedy=rebuild,
     )
 
 
-def _vectors(catalog: Catalog, index: Index) -> Verdict:
+def _vectors(catalog: Catalog, index: Index, rebuild: str) -> Verdict:
     keys = list(catalog.spans())
     sample = keys[:: max(1, len(keys) // _SAMPLE)][:_SAMPLE]
     stored = index.vectors(sample)
@@ -86,7 +89,7 @@ def _vectors(catalog: Catalog, index: Index) -> Verdict:
         measured=round(worst, 6),
         limit=_SAME,
         reason=f"lowest cosine between index and catalog among {len(cosines)} sampled vectors",
-        remedy="" if worst >= _SAME else _REBUILD,
+        remedy="" if worst >= _SAME else rebuild,
     )
 
 

@@ -52,7 +52,6 @@ class Collection:
         row: Row[Any],
         settings: Settings,
         embedder: Embedder | None,
-        write: bool,
     ) -> None:
         """Use `Collection.open`."""
         self.name: str = row.name
@@ -61,7 +60,6 @@ class Collection:
         self._engine = engine
         self._settings = settings
         self._embedder = embedder
-        self._write = write
         self._row = row
         self._catalog = Catalog(engine, row.id)
         self._lexicon = Lexicon(row.language)
@@ -84,7 +82,7 @@ class Collection:
         write: bool = True,
         language: str = "english",
     ) -> "Collection":
-        """Open a collection; with `write`, create it when it is absent.
+        """Open a collection; `write` says whether it is created when it is absent.
 
         `embedder` is needed to create it and to add documents. `language` is the stemmer of the lexical arm,
         taken when the collection is created: a Snowball language or "none".
@@ -113,9 +111,7 @@ class Collection:
                 row = _create(engine, home, name, embedder if write else None, language)
             if embedder is not None:
                 _compare_embedder(row, embedder)
-            return cls(
-                home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder, write=write
-            )
+            return cls(home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder)
         except BaseException:
             lock.release()
             engine.dispose()
@@ -137,7 +133,6 @@ class Collection:
             InputError: a document cannot be stored (see `check_document`).
             StorageError: the disk refused; what was acknowledged is kept, the rest can be given again.
         """
-        self._require_write()
         if self._embedder is None:
             raise ConfigError("Documents cannot be added without an embedder.", hint="Open it with one.")
         return self._writer.add_all(incoming, self._embedder)
@@ -147,12 +142,10 @@ class Collection:
 
         Returns how many of them were live.
         """
-        self._require_write()
         return self._writer.retire(document_ids)
 
     def gc(self, *, before: datetime) -> GcReport:
         """Drop revisions retired before a time, and cached vectors that no chunk needs."""
-        self._require_write()
         return self._writer.gc(before)
 
     def rebuild_index(self) -> None:
@@ -160,7 +153,6 @@ class Collection:
 
         The average length of a chunk, which BM25 needs, is measured anew as well.
         """
-        self._require_write()
         self._writer.remeasure()
         self._index.close()
         shutil.rmtree(self._folder)
@@ -174,7 +166,6 @@ class Collection:
 
     def record_failure(self, source: str, reason: str) -> None:
         """Note that a source could not be ingested; forgotten when one of its documents is stored."""
-        self._require_write()
         values = {"collection_id": self._row.id, "source": source, "reason": reason, "at": changes.now()}
         ours = (failures.c.collection_id == self._row.id, failures.c.source == source)
         with writing(self._engine) as connection:
@@ -183,7 +174,6 @@ class Collection:
 
     def forget_failures(self, sources: Iterable[str]) -> None:
         """Drop what was noted against sources, e.g. because they no longer exist."""
-        self._require_write()
         with writing(self._engine) as connection:
             changes.forget_failures(connection, self._row.id, sources)
 
@@ -306,7 +296,7 @@ class Collection:
 
     def check(self) -> list[Verdict]:
         """Whether what is stored holds together, for the doctor."""
-        return list(check(self._catalog, self._index))
+        return list(check(self._catalog, self._index, self._folder))
 
     def close(self) -> None:
         """Release the home. Further use is an error; closing again is not."""
@@ -314,7 +304,6 @@ class Collection:
             return
         self._closed = True
         try:
-            self._writer.settle()
             self._index.close()
         finally:
             self._engine.dispose()
@@ -346,10 +335,6 @@ class Collection:
     def _new_writer(self) -> Writer:
         space = f"{self._row.fingerprint}:{self._row.token_format}"
         return Writer(self._catalog, self._index, space=space, lexicon=self._lexicon)
-
-    def _require_write(self) -> None:
-        if not self._write:
-            raise ConfigError(f"'{self.name}' was opened for reading.", hint="Open it with write=True.")
 
 
 def _find(engine: Engine, name: str) -> Row[Any] | None:

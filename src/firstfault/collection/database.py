@@ -112,7 +112,7 @@ def storage_error(error: Exception, place: object) -> StorageError:
             f"{place} stayed locked for {_BUSY_SECONDS} s by another process.",
             hint="Let it finish, or stop it; then run the command again.",
         )
-    if any(sign in lower for sign in ("full", "no space", "too large", "disk i/o", "quota")):
+    if any(sign in lower for sign in ("full", "space", "too large", "disk i/o", "quota")):
         return StorageError(f"The disk refused to write to {place}: {said}.", hint=_FULL)
     if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
         return StorageError(f"{place} cannot be written: {said}.", hint="Change its owner or permissions.")

@@ -175,7 +175,8 @@ class EdgeIndex:
 
     def settle(self) -> None:
         """See `Index.settle`."""
-        self._require_space()
+        size = sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*"))
+        self._require_space(size)  # segments are written anew beside the old ones
         with self._engine():
             self._shard.flush()
             self._shard.optimize()
@@ -209,12 +210,14 @@ class EdgeIndex:
         with self._engine():
             self._shard.update(operation)
 
-    def _require_space(self) -> None:
+    def _require_space(self, size: int = 0) -> None:
+        """Refuse to write `size` bytes, and as many as one batch may need, when they could fill the disk."""
         place = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
         free = shutil.disk_usage(place).free
-        if free < _SPARE_BYTES:
+        if free < size + _SPARE_BYTES:
+            needed = (size + _SPARE_BYTES) >> 20
             raise StorageError(
-                f"The disk of {self._folder} has {free >> 20} MiB left, and {_SPARE_BYTES >> 20} are needed.",
+                f"The disk of {self._folder} has {free >> 20} MiB left, and {needed} are needed.",
                 hint="Free disk space and run the command again: what was acknowledged is kept.",
             )
 

@@ -58,11 +58,11 @@ documents = Table(
     Column("document_id", Text, nullable=False),
     Column("revision", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column("text", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("valid_from", Integer, nullable=False),
     Column("valid_to", Integer, comment="first version it is no longer in; null = live"),
+    Column("text", Text, nullable=False, comment="last, so that the others are read without it"),
     Index(None, "collection_id", "document_id"),
     sqlite_autoincrement=True,
 )
@@ -73,9 +73,9 @@ embeddings = Table(
     Column("id", Integer, primary_key=True),
     Column("space", Text, nullable=False, comment="embedder fingerprint and token format"),
     Column("text_hash", Text, nullable=False, comment="SHA-256 of the text, hex"),
+    Column("truncated", Boolean, nullable=False, comment="the text was longer than the model reads"),
     Column("vector", LargeBinary, nullable=False, comment="float32, little endian"),
     Column("tokens", LargeBinary, comment="compressed token vectors"),
-    Column("truncated", Boolean, nullable=False, comment="the text was longer than the model reads"),
     UniqueConstraint("space", "text_hash"),
 )
 

@@ -49,7 +49,6 @@ def upgrade() -> None:
         sa.Column("document_id", sa.Text(), nullable=False),
         sa.Column("revision", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("valid_from", sa.Integer(), nullable=False),
@@ -59,6 +58,7 @@ def upgrade() -> None:
             nullable=True,
             comment="first version it is no longer in; null = live",
         ),
+        sa.Column("text", sa.Text(), nullable=False, comment="last, so that the others are read without it"),
         sa.ForeignKeyConstraint(["collection_id"], ["collections.id"], name="fk_documents_collection_id"),
         sa.PrimaryKeyConstraint("id", name="pk_documents"),
         sqlite_autoincrement=True,
@@ -69,11 +69,11 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("space", sa.Text(), nullable=False, comment="embedder fingerprint and token format"),
         sa.Column("text_hash", sa.Text(), nullable=False, comment="SHA-256 of the text, hex"),
-        sa.Column("vector", sa.LargeBinary(), nullable=False, comment="float32, little endian"),
-        sa.Column("tokens", sa.LargeBinary(), nullable=True, comment="compressed token vectors"),
         sa.Column(
             "truncated", sa.Boolean(), nullable=False, comment="the text was longer than the model reads"
         ),
+        sa.Column("vector", sa.LargeBinary(), nullable=False, comment="float32, little endian"),
+        sa.Column("tokens", sa.LargeBinary(), nullable=True, comment="compressed token vectors"),
         sa.PrimaryKeyConstraint("id", name="pk_embeddings"),
         sa.UniqueConstraint("space", "text_hash", name="uq_embeddings_space_text_hash"),
     )
