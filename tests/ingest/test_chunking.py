@@ -209,14 +209,11 @@ def test_without_word_vectors_topics_are_told_apart_by_their_words(monkeypatch: 
 
 
 def test_a_remote_embedder_borrows_word_vectors_that_are_there(embedder: OnnxEmbedder) -> None:
-    chunker = Chunker(ChunkingConfig(), Remote())  # type: ignore[arg-type]
+    chunker = Chunker(ChunkingConfig(max_tokens=40, overlap_tokens=0), Remote())  # type: ignore[arg-type]
     assert chunker.cohesion_name == "word-vectors"
     cats = "Cats purr when they are content. A kitten drinks milk. Feral cats hunt mice."
     money = "The central bank raised interest rates. Inflation fell in May. Bond yields rose."
-    assert cut(Chunker(ChunkingConfig(max_tokens=40, overlap_tokens=0), Remote()), f"{cats} {money}") == [
-        cats,
-        money,
-    ]  # type: ignore[arg-type]
+    assert cut(chunker, f"{cats} {money}") == [cats, money]
 
 
 def test_the_fingerprint_names_what_decides_the_spans(embedder: OnnxEmbedder) -> None:

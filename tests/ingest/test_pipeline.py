@@ -7,7 +7,16 @@ import pytest
 from firstfault.collection import Collection
 from firstfault.config import ChunkingConfig, Settings
 from firstfault.errors import InputError
-from firstfault.ingest import Chunker, IngestReport, Progress, ingest, ingest_documents, loading, parse_flags
+from firstfault.ingest import (
+    Chunker,
+    IngestReport,
+    Progress,
+    ingest,
+    ingest_documents,
+    loading,
+    parse_flags,
+    readers,
+)
 from firstfault.models.onnx_embedder import OnnxEmbedder
 from firstfault.types import Document
 
@@ -110,7 +119,7 @@ def test_a_reader_that_crashes_is_named(
     collection: Collection, docs: Path, chunker: Chunker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (docs / "a.html").write_text("<p>x</p>")
-    whole = loading.read
+    whole = readers.read
 
     def crash(name: str, data: bytes) -> object:
         if name == "a.html":

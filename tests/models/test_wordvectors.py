@@ -6,6 +6,7 @@ import pytest
 
 from firstfault.errors import MissingError
 from firstfault.models import store
+from firstfault.models.embedder import FloatArray
 from firstfault.models.onnx_embedder import OnnxEmbedder
 from firstfault.models.wordvectors import WordVectors
 
@@ -27,10 +28,11 @@ def test_tokens_are_those_of_the_embedder(words: WordVectors, embedder: OnnxEmbe
 
 
 def test_near_words_have_near_vectors(words: WordVectors) -> None:
-    def vector(word: str) -> np.ndarray:
+    def vector(word: str) -> FloatArray:
         ids = words.tokenize([word])[0].ids
         row = words.sums(ids, np.array([0, len(ids)]))[0]
-        return row / np.linalg.norm(row)
+        unit: FloatArray = row / np.linalg.norm(row)
+        return unit
 
     assert vector("cat") @ vector("kitten") > vector("cat") @ vector("bank") + 0.1
 
