@@ -9,6 +9,7 @@ from firstfault.types import Context
 from firstfault.verify import split_claims
 
 MOST_SENTENCES = 3
+LEAST_WORDS = 3
 NEAR_BEST = 0.85
 """A further sentence is taken when its similarity is at least this share of the best one's."""
 
@@ -24,7 +25,7 @@ def extract(question: str, context: Context, *, embedder: Embedder, least: float
         for passage in context.passages
         for start, end in split_claims(passage.chunk.text)
     ]
-    found = [(number, sentence) for number, sentence in dict.fromkeys(found) if len(sentence.split()) >= 4]
+    found = [pair for pair in dict.fromkeys(found) if _says_something(pair[1])]
     if not found:
         return ""
     query = embedder.embed([question], kind="query")[0]
@@ -34,3 +35,8 @@ def extract(question: str, context: Context, *, embedder: Embedder, least: float
     floor = max(least, NEAR_BEST * float(scores[order[0]]))
     taken = sorted(i for i in order[:MOST_SENTENCES] if float(scores[i]) >= floor)
     return " ".join(f"{found[i][1]} [{found[i][0]}]" for i in taken)
+
+
+def _says_something(sentence: str) -> bool:
+    """Whether it is a sentence, and no heading or scrap."""
+    return not sentence.startswith("#") and len(sentence.split()) >= LEAST_WORDS

@@ -37,7 +37,7 @@ def demo(context: typer.Context) -> None:
     out = render.console()
     out.print("[bold]1. Ingest[/]  the documentation of this interpreter's standard library")
     corpus.ingest_standard_library(shared, out)
-    out.print("\n[bold]2. Ask[/]  five questions; the model is small, so watch what it invents being caught")
+    out.print("\n[bold]2. Ask[/]  five questions of a 135M model: watch what it invents being caught")
     _ask_all(shared, out)
     out.print("\n[bold]3. Look closer[/]")
     for hint in ('ask "your own question"', 'search "your own question"', "traces", "trace ID", "doctor"):

@@ -41,7 +41,8 @@ def download_progress() -> Iterator[Callable[[str, int, int], None]]:
     try:
         yield update
     finally:
-        progress.stop()
+        if bars:
+            progress.stop()
 
 
 @contextmanager

@@ -3,17 +3,16 @@
 Everything that comes from documents or models is printed as plain text, never as markup.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from firstfault.types import Answer, Citation, Claim, Hit, Span, Status, Trace, Verdict
+from firstfault.types import Answer, ArmScore, Citation, Claim, Hit, Span, Status, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +27,8 @@ STATUS_STYLE: dict[Status, tuple[str, str]] = {
     "unknown": ("?", "magenta"),
 }
 
-BAR_WIDTH = 32
+SHOWN_ARMS = ("dense", "bm25", "fuse", "rerank")
+BAR_WIDTH = 24
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -87,10 +87,10 @@ def waterfall(out: Console, trace: Trace) -> None:
     """Where the time went: one bar a stage, placed when it ran."""
     total = max(trace.total_ms, 0.001)
     table = Table.grid(padding=(0, 1))
-    table.add_column(justify="left", style="cyan")
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    table.add_column(justify="left", style="cyan", no_wrap=True)
+    table.add_column(no_wrap=True, min_width=BAR_WIDTH)
+    table.add_column(justify="right", no_wrap=True, min_width=9)
+    table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
     for span in trace.spans:
         table.add_row(f"  {span.stage}", _bar(span, total), f"{span.duration_ms:.1f} ms", _facts(span))
     first = trace.time_to_first_token_ms
@@ -110,27 +110,32 @@ def _bar(span: Span, total: float) -> Text:
 
 
 def _facts(span: Span) -> str:
-    facts = [f"{name} {value}" for name, value in span.attributes.items() if value is not None]
-    facts += [f"! {event.name}" for event in span.events]
-    return ", ".join(facts)
+    facts = [f"! {name}" for name in dict.fromkeys(event.name for event in span.events)]
+    shown = ((name, value) for name, value in span.attributes.items() if value not in (None, False))
+    return ", ".join([*facts, *(f"{name} {value}" for name, value in shown)])
 
 
 def hits(out: Console, found: Sequence[Hit], *, limit: int) -> None:
-    """The arms side by side: where each put the candidate, and with which score."""
+    """The arms side by side: where each put the candidate, with which score, then where it stands."""
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    table.add_column("#", justify="right")
-    for arm in ("dense", "bm25", "fuse", "rerank"):
-        table.add_column(arm, justify="right", no_wrap=True)
-    table.add_column("document", style="bold", overflow="fold", max_width=32)
-    table.add_column("text", overflow="ellipsis", no_wrap=True)
+    table.add_column("#", justify="right", min_width=3)
+    for arm in SHOWN_ARMS:
+        table.add_column(arm, justify="right", no_wrap=True, min_width=9)
+    table.add_column("document and text", overflow="ellipsis", no_wrap=True)
     for position, hit in enumerate(found[:limit], start=1):
-        cells = []
-        for arm in ("dense", "bm25", "fuse", "rerank"):
-            score = hit.arms.get(arm)
-            cells.append(f"[dim]{score.rank:>3}[/] {score.score:.3f}" if score else "[dim]–[/]")
         text = " ".join(hit.chunk.text.split())
-        table.add_row(str(position), *cells, escape(hit.chunk.document_id), escape(text))
+        line = Text.assemble((hit.chunk.document_id, "bold"), f"  {text}")
+        table.add_row(str(position), *_places(hit.arms), line)
     out.print(table)
+    if len(found) > limit:
+        out.print(Text(f"  … and {len(found) - limit} more candidates; --limit shows them", style="dim"))
+
+
+def _places(arms: Mapping[str, ArmScore]) -> list[str]:
+    """Rank and score in each arm; a dash where the arm did not return it."""
+    return [
+        f"[dim]{arms[a].rank:>3}[/] {arms[a].score:>5.2f}" if a in arms else "[dim]–[/]" for a in SHOWN_ARMS
+    ]
 
 
 def verdicts(out: Console, found: "Iterable[Verdict]") -> None:
@@ -181,17 +186,13 @@ def trace(out: Console, found: Trace) -> None:
 
 def _candidates(out: Console, found: Trace) -> None:
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    for column in ("#", "dense", "bm25", "fuse", "rerank"):
+    for column in ("#", *SHOWN_ARMS):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("chunk", overflow="fold")
     shown = max(found.selected, 10)
     for position, hit in enumerate(found.hits[:shown], start=1):
         style = "" if position <= found.selected else "dim"
-        cells = []
-        for arm in ("dense", "bm25", "fuse", "rerank"):
-            score = hit.arms.get(arm)
-            cells.append(f"{score.rank:>3} {score.score:.3f}" if score else "–")
-        table.add_row(str(position), *cells, Text(hit.chunk_id), style=style)
+        table.add_row(str(position), *_places(hit.arms), Text(hit.chunk_id), style=style)
     out.print(table)
     if len(found.hits) > shown:
         out.print(Text(f"  … and {len(found.hits) - shown} more; --json has them all", style="dim"))

@@ -22,6 +22,9 @@ from firstfault.ingest.readers import FORMATS, RECORDS, format_of, is_records, s
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """A longer line of JSONL is not a document (or is made to exhaust the memory)."""
 
+HOME_DATABASE = "firstfault.db"
+"""A folder that holds this is a home of Firstfault: what it stores about documents is no document."""
+
 _VERSION_CONTROL = frozenset({"CVS", "RCS", "SCCS", "_darcs", "node_modules", "__pycache__"})
 """Folders, besides hidden ones, that hold no documents of their own."""
 
@@ -187,6 +190,8 @@ def _walk(root: Path, result: Survey) -> Iterator[Path]:
         if (identity.st_dev, identity.st_ino) in visited:
             return
         visited.add((identity.st_dev, identity.st_ino))
+        if (folder / HOME_DATABASE).is_file():
+            return
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _VERSION_CONTROL:
                 continue
