@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from firstfault import cli, models
 from firstfault.models import store
 
 DOCUMENTS = {
-    "gcd.md": "---\nkind: function\nyear: 2020\n---\n# math.gcd\n\nmath.gcd returns the greatest common divisor "
-    "of the specified integer arguments. If any of the arguments is nonzero, the returned value is the "
+    "gcd.md": "---\nkind: function\nyear: 2020\n---\n# math.gcd\n\n"
+    "math.gcd returns the greatest common divisor of the specified integer arguments. If any of the arguments is nonzero, the returned value is the "
     "largest positive integer that is a divisor of all arguments.\n",
     "copy.md": "---\nkind: function\nyear: 2010\n---\n# shutil.copy2\n\nshutil.copy2 copies a file and "
     "preserves its metadata. It is identical to shutil.copy except that it also attempts to preserve the "
@@ -43,18 +43,24 @@ class Result:
 Run = Callable[..., Result]
 
 
+def execute(*arguments: str | Path) -> int:
+    """Run the command line in this process; returns its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["firstfault", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `firstfault ARGUMENTS` and return exit code, stdout and stderr."""
 
     def command(*arguments: str | Path) -> Result:
-        monkeypatch.setattr(sys, "argv", ["firstfault", *map(str, arguments)])
         capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        code = execute(*arguments)
         captured = capsys.readouterr()
         return Result(code=code, out=captured.out, err=captured.err)
 
@@ -71,18 +77,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def home(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the corpus ingested; tests may read it and ask, not change the documents."""
     store.pull()
     place = tmp_path_factory.mktemp("home") / "data"
-    argv, sys.argv = sys.argv, ["firstfault", "--home", str(place), "ingest", str(corpus)]
-    try:
-        cli.main()
-    except SystemExit as stop:
-        assert not stop.code
-    finally:
-        sys.argv = argv
-    yield place
+    assert execute("--home", place, "ingest", corpus) == 0
+    return place
 
 
 @pytest.fixture

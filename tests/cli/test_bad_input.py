@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
 from tests.cli.conftest import Run
 
 EXTRACTIVE = ("--set", "generator.kind=extractive")
