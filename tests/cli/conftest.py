@@ -15,7 +15,8 @@ from firstfault.models import store
 
 DOCUMENTS = {
     "gcd.md": "---\nkind: function\nyear: 2020\n---\n# math.gcd\n\n"
-    "math.gcd returns the greatest common divisor of the specified integer arguments. If any of the arguments is nonzero, the returned value is the "
+    "math.gcd returns the greatest common divisor of the specified "
+    "integer arguments. If any of the arguments is nonzero, the returned value is the "
     "largest positive integer that is a divisor of all arguments.\n",
     "copy.md": "---\nkind: function\nyear: 2010\n---\n# shutil.copy2\n\nshutil.copy2 copies a file and "
     "preserves its metadata. It is identical to shutil.copy except that it also attempts to preserve the "
