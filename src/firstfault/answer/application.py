@@ -3,6 +3,8 @@
 In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
 """
 
+import asyncio
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +14,15 @@ from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings,
 from firstfault.errors import ConfigError
 
 if TYPE_CHECKING:
+    from firstfault.answer.ask import Listener
     from firstfault.collection import Collection
+    from firstfault.ingest import IngestReport
     from firstfault.models.cross_encoder import CrossEncoder
     from firstfault.models.embedder import Embedder
     from firstfault.models.generator import Generator
     from firstfault.models.store import ProgressCallback
     from firstfault.trace import TraceStore
+    from firstfault.types import Hit, Metadata, Trace
     from firstfault.verify import Verifier
 
 
@@ -104,6 +109,40 @@ class Application:
             self._verifiers[settings] = open_verifier(settings, home=self.config.home)
         return self._verifiers[settings]
 
+    def ingest(
+        self, paths: Iterable[str | Path], *, metadata: "Metadata | None" = None, prune: bool = False
+    ) -> "IngestReport":
+        """Bring the collection up to date; see `firstfault.ingest.ingest`."""
+        from firstfault.ingest import Chunker, ingest
+
+        chunker = Chunker(self.settings.chunking, self.embedder)
+        return ingest(self.collection, paths, chunker=chunker, metadata=metadata, prune=prune)
+
+    def search(self, question: str, *, where: str | None = None) -> "tuple[Hit, ...]":
+        """Every candidate in final order; see `firstfault.answer.search`."""
+        from firstfault.answer.search import search
+
+        return search(self, question, where=where)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        where: str | None = None,
+        settings: Settings | None = None,
+        listener: "Listener | None" = None,
+    ) -> "Trace":
+        """Answer a question where no event loop is running; see `firstfault.answer.ask`."""
+        from firstfault.answer.ask import ask
+
+        return self._runner.run(ask(self, question, where=where, settings=settings, listener=listener))
+
+    def replay(self, trace: "Trace", changes: Mapping[str, str], *, where: str | None = None) -> "Trace":
+        """Run a recorded request again; see `firstfault.answer.replay`."""
+        from firstfault.answer.replay import replay
+
+        return self._runner.run(replay(self, trace, changes, where=where))
+
     async def aclose(self) -> None:
         """Write what is pending and release the home.
 
@@ -122,9 +161,13 @@ class Application:
 
     def close(self) -> None:
         """`aclose` where no event loop is running."""
-        import asyncio
+        with self._runner:
+            self._runner.run(self.aclose())
 
-        asyncio.run(self.aclose())
+    @cached_property
+    def _runner(self) -> asyncio.Runner:
+        """One event loop for all synchronous calls: connections to endpoints belong to their loop."""
+        return asyncio.Runner()
 
     def __enter__(self) -> "Application":
         return self

@@ -23,20 +23,17 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer from the documents, with every sentence checked and every citation verified."""
-    import asyncio
-
-    from firstfault.answer import ask as run
     from firstfault.cli import render
 
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if as_json:
-            trace = asyncio.run(run(app, question, where=where, settings=settings))
+            trace = app.ask(question, where=where, settings=settings)
             print_json(answer_document(trace))
             return
         draft = render.Draft(render.console(stderr=True))
         with draft:
-            trace = asyncio.run(run(app, question, where=where, settings=settings, listener=draft.add))
+            trace = app.ask(question, where=where, settings=settings, listener=draft.add)
     out = render.console()
     assert trace.answer is not None
     render.answer(out, trace.answer)

@@ -45,14 +45,11 @@ def demo(context: typer.Context) -> None:
 
 
 def _ask_all(shared: State, out: "Console") -> None:
-    import asyncio
-
-    from firstfault.answer import ask
     from firstfault.cli import render
 
     with shared.application() as app:
         for question, where in QUESTIONS:
-            trace = asyncio.run(ask(app, question, where=where))
+            trace = app.ask(question, where=where)
             assert trace.answer is not None
             out.print()
             suffix = f"   --where '{where}'" if where else ""

@@ -60,14 +60,11 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Run a request again from the first stage that a change touches, and compare."""
-    import asyncio
-
-    from firstfault.answer import replay as run
     from firstfault.cli import render
 
     with state(context).application() as app:
         before = app.traces.get(trace_id)
-        after = asyncio.run(run(app, before, pairs(changes or (), "--set"), where=where))
+        after = app.replay(before, pairs(changes or (), "--set"), where=where)
     if as_json:
         document = answer_document(after)
         print_json({**document, "replay_of": before.id, "replayed_from": after.replayed_from})
