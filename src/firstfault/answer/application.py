@@ -3,7 +3,6 @@
 In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,8 @@ from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings,
 from firstfault.errors import ConfigError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from firstfault.answer.ask import Listener
     from firstfault.collection import Collection
     from firstfault.ingest import IngestReport
@@ -149,24 +150,33 @@ class Application:
         Raises:
             StorageError: traces could not be written; they stay in the spool.
         """
+        for generator in self._generators.values():
+            if generator is not None:
+                await generator.aclose()
+        self._generators.clear()
+        self._release()
+
+    def close(self) -> None:
+        """`aclose` where no event loop is running."""
+        if "_runner" not in self.__dict__:
+            self._release()
+            return
+        with self._runner:
+            self._runner.run(self.aclose())
+
+    def _release(self) -> None:
         try:
             if "traces" in self.__dict__:
                 self.traces.close()
         finally:
-            for generator in self._generators.values():
-                if generator is not None:
-                    await generator.aclose()
             if "collection" in self.__dict__:
                 self.collection.close()
 
-    def close(self) -> None:
-        """`aclose` where no event loop is running."""
-        with self._runner:
-            self._runner.run(self.aclose())
-
     @cached_property
-    def _runner(self) -> asyncio.Runner:
+    def _runner(self) -> "asyncio.Runner":
         """One event loop for all synchronous calls: connections to endpoints belong to their loop."""
+        import asyncio
+
         return asyncio.Runner()
 
     def __enter__(self) -> "Application":
