@@ -10,7 +10,7 @@ gets one. Each of these is an event on the trace.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from firstfault.answer.prompt import ABSTENTION, abstains
@@ -53,8 +53,13 @@ def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> 
         seen.add(text.casefold())
         sentences.append((start, end, text, marks))
     passages = context.passages
-    pairs = [([passage.chunk.text], text) for _, _, text, _ in sentences for passage in passages]
-    verdicts = verifier.verify_claims(pairs)
+    pairs = [([_titled(passage)], text) for _, _, text, _ in sentences for passage in passages]
+    verdicts = [
+        _in_text(verdict, passage)
+        for verdict, passage in zip(
+            verifier.verify_claims(pairs), list(passages) * len(sentences), strict=True
+        )
+    ]
     width = len(passages)
     checked = []
     for row, (start, end, text, marks) in enumerate(sentences):
@@ -74,8 +79,28 @@ def _whole(
     best = max(by_passage, key=_strength)
     if best.label == "supported" or len(passages) == 1:
         return best
-    together = verifier.verify_claims([([passage.chunk.text for passage in passages], text)])[0]
+    together = verifier.verify_claims([([_titled(passage) for passage in passages], text)])[0]
+    if together.evidence is not None:
+        together = _in_text(together, passages[together.evidence.context])
     return max(best, together, key=_strength)
+
+
+def _titled(passage: Passage) -> str:
+    """A passage as the model saw it: its title names what the text calls "it"."""
+    return f"{passage.chunk.document_title}\n\n{passage.chunk.text}"
+
+
+def _in_text(support: Support, passage: Passage) -> Support:
+    """A verdict whose evidence points into the passage's text, without the title before it."""
+    if support.evidence is None:
+        return support
+    shift = len(passage.chunk.document_title) + 2
+    start, end = support.evidence.start - shift, support.evidence.end - shift
+    if end <= 0:
+        return replace(support, evidence=None)
+    start = max(start, 0)
+    evidence = replace(support.evidence, start=start, end=end, text=passage.chunk.text[start:end])
+    return replace(support, evidence=evidence)
 
 
 _RANK = {"supported": 3, "uncertain": 2, "unsupported": 1, "unknown": 0}
