@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstfault.errors import InputError
-from firstfault.models.generator import WHITESPACE_LIMIT, BlankRun, Message, check_request
+from firstfault.models import Message
+from firstfault.models.generator import WHITESPACE_LIMIT, BlankRun, check_request
 
 
 @settings(deadline=None, max_examples=50)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firstfault.models.embedder import Embedder, Embedding, Kind
-    from firstfault.models.generator import Delta, FinishReason, Generator, Message
+    from firstfault.models.generator import Delta, FinishReason, Generator
     from firstfault.models.llama import LlamaGenerator
     from firstfault.models.onnx_embedder import OnnxEmbedder
     from firstfault.models.openai_embedder import OpenAIEmbedder
     from firstfault.models.remote import OpenAIGenerator
+    from firstfault.types import Message
 
 __all__ = [
     "Delta",

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from firstfault.errors import ConfigError, InputError, MissingError, RemoteError
 from firstfault.models import store
-from firstfault.models.generator import BlankRun, Delta, FinishReason, Message, check_request
+from firstfault.models.generator import BlankRun, Delta, FinishReason, check_request
 from firstfault.models.gguf import read_header
 from firstfault.models.threads import default_threads
+from firstfault.types import Message
 
 if TYPE_CHECKING:
     import xllamacpp  # type: ignore[import-untyped]
@@ -29,8 +30,8 @@ _DEFAULT_WINDOW = 4096
 _BATCH = 256
 """Prompt tokens between two chances to stop."""
 _SPINS = "1000"
-"""How often an OpenMP thread looks for work before it sleeps. The default of 300,000 makes llama.cpp
-ten times slower when another process wants the same cores, and gains nothing measurable otherwise."""
+"""How often an OpenMP thread looks for work before it sleeps. With the default of 300,000, generation was
+up to ten times slower when other processes wanted the same cores."""
 
 
 class LlamaGenerator:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from firstfault.errors import ConfigError, RemoteError
 from firstfault.models.endpoint import Endpoint
 from firstfault.models.estimate import token_spans
-from firstfault.models.generator import BlankRun, Delta, FinishReason, Message, check_request
+from firstfault.models.generator import BlankRun, Delta, FinishReason, check_request
+from firstfault.types import Message
 
 if TYPE_CHECKING:
     import openai
