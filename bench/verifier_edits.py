@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firstfault.verify import split_claims
+from firstfault.verify.discourse import read_role
 
 _OPPOSITES = """
 abundant scarce|accelerate slow|accelerated slowed|admit deny|admitted denied|advance retreat
@@ -202,5 +203,6 @@ def _around(context: Sequence[str]) -> tuple[str, ...]:
 
 def _claims(rows: Sequence[dict]) -> Iterator[tuple[tuple[str, ...], str]]:
     for row in rows:
-        if row["label"] == 1 and 7 <= len(row["claim"].split()) <= 45:
+        claims_something = read_role(row["claim"]).role == "claim"
+        if claims_something and row["label"] == 1 and 7 <= len(row["claim"].split()) <= 45:
             yield tuple(row["context"]), row["claim"]

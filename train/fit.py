@@ -39,14 +39,16 @@ def fit(
     seed: int,
     rate: float,
     tokens: int,
+    steps: int,
+    length: int,
     seconds: float,
     folder: Path,
     frozen: int = 1,
 ) -> Network:
-    """Train for one pass over `groups` or until `seconds` are over, whichever is first.
+    """Train for `steps` batches, at most one pass over `groups`, or until `seconds` are over.
 
-    The learning rate follows the share of the pass (or of the time) that is done, so that it always ends at
-    nearly zero. Returns the exponential average of the weights.
+    The learning rate falls linearly over `length` batches (or over the time, if that runs out earlier).
+    Returns the exponential average of the weights.
     """
     torch.manual_seed(seed)
     rng = random.Random(seed)
@@ -59,7 +61,7 @@ def fit(
     )
     rates = [group["lr"] for group in optimizer.param_groups]
     average = {n: p.detach().clone() for n, p in network.named_parameters() if p.requires_grad}
-    plan = list(batches(groups, tokens, rng))
+    plan = list(batches(groups, tokens, rng))[:steps]
     begin = time.monotonic()
     log = (folder / "log.jsonl").open("w", encoding="utf-8")
     network.train()
@@ -67,7 +69,7 @@ def fit(
     running = 0.0
     for step, item in enumerate(plan):
         spent = time.monotonic() - begin
-        done = max(step / len(plan), spent / seconds)
+        done = max(step / length, spent / seconds)
         if done >= 1:
             break
         factor = min(1.0, (step + 1) / 60) * (0.02 + 0.98 * (1 - done))

@@ -45,9 +45,10 @@ Neighbours = Callable[[str], Sequence[str]]
 class Maker:
     """Makes groups; everything random comes from one seeded generator."""
 
-    def __init__(self, data: Path, neighbours: Neighbours, seed: int) -> None:
+    def __init__(self, data: Path, neighbours: Neighbours, seed: int, fever_share: float = 1.0) -> None:
         self.rng = random.Random(seed)
         self.neighbours = neighbours
+        self.fever_share = fever_share
         self.rows = corpora.nli(data)
         self.docs = corpora.documents(data)
         self.summaries = corpora.summaries(data)
@@ -134,7 +135,7 @@ class Maker:
         for row in self.fever:
             by_premise[row.premise].append(row)
         for premise, all_rows in by_premise.items():
-            if len(all_rows) == 1 and self.rng.random() < 0.3:
+            if self.rng.random() > (0.7 if len(all_rows) == 1 else 1.0) * self.fever_share:
                 continue
             rows = self.rng.sample(all_rows, min(len(all_rows), 5))
             main = rows[0]

@@ -31,8 +31,12 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=float, default=1.5e-4)
     parser.add_argument("--tokens", type=int, default=3000, help="padded tokens in a batch")
-    parser.add_argument("--seconds", type=float, default=2700)
+    parser.add_argument("--steps", type=int, default=900, help="batches at most")
+    parser.add_argument("--length", type=int, help="batches after which the rate is nil; --steps by default")
+    parser.add_argument("--seconds", type=float, default=3000, help="stop after this long all the same")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="weights to go on from, instead of the backbone's")
+    parser.add_argument("--fever", type=float, default=1.0, help="share of the FEVER premises that is used")
     parser.add_argument(
         "--keep-groups", type=Path, help="write the groups to this file, or read them if it exists"
     )
@@ -41,11 +45,15 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     network = from_backbone(given.backbone)
+    if given.start:
+        network.load_state_dict(torch.load(given.start, weights_only=True))
     tokenizer = Tokenizer.from_file(str(given.backbone / "tokenizer.json"))
     if given.keep_groups and given.keep_groups.exists():
         encoded = pickle.loads(given.keep_groups.read_bytes())
     else:
-        maker = Maker(given.data, neighbours(network.words.weight.detach(), tokenizer), given.seed)
+        maker = Maker(
+            given.data, neighbours(network.words.weight.detach(), tokenizer), given.seed, given.fever
+        )
         encoded = encode(maker.groups(given.rounds), tokenizer)
         if given.keep_groups:
             given.keep_groups.write_bytes(pickle.dumps(encoded))
@@ -58,6 +66,8 @@ def main() -> None:
         seed=given.seed,
         rate=given.rate,
         tokens=given.tokens,
+        steps=given.steps,
+        length=given.length or given.steps,
         seconds=given.seconds,
         folder=given.out,
     )

@@ -20,7 +20,7 @@ Pair = tuple[Sequence[str], str]
 """Contexts and the claim that is held against them."""
 
 _SPEECH = re.compile(r"\w")
-_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity", "changed_word")
+_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity")
 _SHOWN = 0.5
 """A conflict of at least this value is named in the reason."""
 _HOME_LANGUAGE = "English"
@@ -145,18 +145,23 @@ def unknown(reason: str) -> Support:
 
 def _reason(label: SupportLabel, worst: Measures, sentences: int) -> str:
     signals: dict[str, Signal] = {signal.name: signal for signal in worst.signals}
-    seen = [signals[name].seen for name in _CONFLICTS if signals[name].value >= _SHOWN]
     missing = signals["best_passage_recall"]
     heads = {
         "supported": "The context supports it",
         "uncertain": "The context may or may not support it",
         "unsupported": "The context does not support it",
     }
-    if label != "supported" and not seen and missing.value < 1:
-        seen = [missing.seen]
-    told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
-    if worst.network is None:
-        told += " Judged by words alone: the network reads English."
+    if worst.role == "absence":
+        told = f"It says that the sources are silent; they hold {missing.value:.0%} of what it calls missing."
+    elif worst.role == "frame":
+        told = f"It frames and states nothing; the context holds {missing.value:.0%} of its topic."
+    else:
+        seen = [signals[name].seen for name in _CONFLICTS if signals[name].value >= _SHOWN]
+        if label != "supported" and not seen and missing.value < 1:
+            seen = [missing.seen]
+        told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
+        if worst.network is None:
+            told += " Judged by words alone: the network reads English."
     return told if sentences == 1 else f"{told} This is its weakest sentence of {sentences}."
 
 

@@ -1,25 +1,33 @@
 """A claim of one sentence and its source in, everything that is known about the pair out; and one number of
 it."""
 
+import math
 from dataclasses import dataclass
 
 from firstfault.types import Signal
 from firstfault.verify import signals
-from firstfault.verify.crossencoder import CrossEncoder
+from firstfault.verify.crossencoder import CrossEncoder, Reading
+from firstfault.verify.discourse import Role, read_role
 from firstfault.verify.passages import Sentence, Source, select
 from firstfault.verify.terms import terms
 
 BUDGET = 72
 """Words of context that the network reads beside a claim."""
-NETWORK, RECALL, CONFLICT, CHANGE = 0.8, 6.0, 1.5, 1.0
-"""What the network's logit, recall, the worst conflict and an exchanged word weigh in the raw score.
-Fixed."""
+
+# What the parts of the raw score weigh. Fixed: chosen once on the development sets, the same for every input.
+_STEEP, _HALF = 8.0, 0.5
+"""Recall as a logit: `_STEEP * (recall - _HALF)`."""
+_RECALL, _CONFLICT = 2.0, 1.5
+_SILENT, _SILENT_RECALL = 1.5, 3.0
+_FRAME_RECALL = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What was measured on a claim."""
+    """What was measured on a sentence of a claim."""
 
+    role: Role
+    """What the sentence does: state something, say that the sources are silent, or frame."""
     network: float | None
     """Logit of support from the network; None when it was not asked."""
     signals: tuple[Signal, ...]
@@ -32,29 +40,68 @@ class Measures:
 
     @property
     def raw(self) -> float:
-        """The uncalibrated score: rises with the network's logit and with recall, falls with each
-        conflict."""
+        """The uncalibrated score. For a claim it never falls when recall or the network's logit rises.
+
+        A claim needs both, the network's consent and its words in the passage: the soft minimum of the two,
+        plus
+        recall once more, minus the worst conflict. That the sources are silent is the more credible the less
+        they
+        hold of what is said to be missing. A frame states nothing; it is measured by its topic alone.
+        """
+        recall = self.value("best_passage_recall")
+        if self.role == "absence":
+            return _SILENT - _SILENT_RECALL * max(0.0, recall - _HALF)
+        if self.role == "frame":
+            return _FRAME_RECALL * recall
         conflict = max(self.value(name) for name in ("number_mismatch", "unseen_entity", "negation_conflict"))
-        return (
-            NETWORK * (self.network or 0.0)
-            + RECALL * self.value("best_passage_recall")
-            - CONFLICT * conflict
-            - CHANGE * self.value("changed_word")
-        )
+        both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
+        return both + _RECALL * recall - _CONFLICT * conflict
 
 
-def measure(claim: str, source: Source, network: CrossEncoder | None) -> Measures:
-    """Select evidence, read it with the network, and look for the named signals."""
+def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Measures:
+    """Find out what the sentence does, select evidence, read it with the network, look for the named
+    signals."""
+    discourse = read_role(sentence)
+    claim = discourse.core
     claim_terms = terms(claim)
     chosen = select(source.sentences, claim_terms, BUDGET)
     nearest = signals.closest(claim_terms, chosen)
+    held = signals.best_passage_recall(claim_terms, chosen)
+    if discourse.role == "absence" and not claim_terms:
+        held = Signal(name=held.name, value=0.0, seen="it names nothing that the sources could hold")
+    if discourse.role != "claim":
+        return Measures(role=discourse.role, network=None, signals=(held,), evidence=nearest)
     found = (
-        signals.best_passage_recall(claim_terms, chosen),
+        held,
         signals.number_mismatch(claim, source, chosen),
         signals.unseen_entity(claim, source),
         signals.negation_conflict(claim, claim_terms, nearest),
         signals.changed_word(claim, nearest),
     )
-    premise = " ".join(" ".join(sentence.text.split()) for sentence in chosen)
-    logit = None if network is None else network.read(premise, claim).support
-    return Measures(network=logit, signals=found, evidence=nearest)
+    if network is None:
+        return Measures(role="claim", network=None, signals=found, evidence=nearest)
+    premise = " ".join(" ".join(piece.text.split()) for piece in chosen)
+    reading = network.read(premise, claim)
+    doubted = unsupported_words(claim, reading)
+    return Measures(role="claim", network=reading.support, signals=(*found, doubted), evidence=nearest)
+
+
+def unsupported_words(claim: str, reading: Reading) -> Signal:
+    """How sure the network is that some word of the claim is not supported, and which words those are."""
+    strongest = max(reading.unsupported, default=-30.0)
+    value = 1 / (1 + math.exp(-max(-30.0, min(30.0, strongest))))
+    doubted = []
+    for (start, end), logit in zip(reading.spans, reading.unsupported, strict=True):
+        if logit > 0:
+            doubted.append(_word_around(claim, start, end))
+    words = ", ".join(list(dict.fromkeys(doubted))[:6])
+    seen = f"the network doubts: {words}" if words else "the network doubts no single word"
+    return Signal(name="unsupported_words", value=round(value, 4), seen=seen)
+
+
+def _word_around(text: str, start: int, end: int) -> str:
+    while start > 0 and text[start - 1].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum():
+        end += 1
+    return text[start:end]
