@@ -11,6 +11,7 @@ from firstfault.config import Config
 from firstfault.errors import FirstfaultError
 from firstfault.types import Verdict
 
+ENDPOINT_SECONDS = 10.0
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 """Below this the disk check warns: SQLite needs room to write even when it deletes."""
 
@@ -68,44 +69,24 @@ def _endpoints(config: Config) -> Iterator[Verdict]:
 
 def _endpoint(name: str, base_url: str | None, model: str | None, api_key_env: str) -> Verdict:
     """Whether an OpenAI-compatible endpoint answers, takes the key and has the model."""
-    import httpx
+    from firstfault.models.endpoint import Endpoint
 
-    key = os.environ.get(api_key_env)
-    url = f"{(base_url or '').rstrip('/')}/models"
-    if not base_url:
-        return Verdict(name=name, status="fail", reason="base_url is not set", remedy=f"Set {name}.base_url.")
-    try:
-        response = httpx.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
-    except httpx.HTTPError as error:
+    if not base_url or not model:
+        missing = "base_url" if not base_url else "model"
         return Verdict(
-            name=name,
-            status="fail",
-            reason=f"{url} cannot be reached ({type(error).__name__})",
-            remedy=f"Start the server, or correct {name}.base_url.",
-        )
-    if response.status_code in (401, 403):
-        return Verdict(
-            name=name,
-            status="fail",
-            reason=f"{url} refused the key (HTTP {response.status_code})",
-            remedy=f"Put a valid key into the environment variable {api_key_env}.",
-        )
-    if response.status_code != 200:
-        return Verdict(
-            name=name,
-            status="warn",
-            reason=f"{url} answered HTTP {response.status_code}; the model list cannot be checked",
-            remedy="Ask once to see whether it works.",
+            name=name, status="fail", reason=f"{missing} is not set", remedy=f"Set {name}.{missing}."
         )
     try:
-        listed = [entry["id"] for entry in response.json()["data"]]
-    except (ValueError, KeyError, TypeError):
-        listed = []
+        listed = Endpoint(
+            base_url=base_url, model=model, api_key_env=api_key_env, timeout_s=ENDPOINT_SECONDS
+        ).list_models()
+    except FirstfaultError as error:
+        return Verdict(name=name, status="fail", reason=error.message, remedy=error.hint)
     if model not in listed:
         return Verdict(
             name=name,
             status="fail",
-            reason=f"{url} does not list the model {model!r}",
+            reason=f"{base_url} does not list the model {model!r}",
             remedy=f"Set {name}.model to one of: {', '.join(listed[:8]) or 'nothing is listed'}.",
         )
     return Verdict(name=name, status="ok", reason=f"{base_url} answers and has {model}")

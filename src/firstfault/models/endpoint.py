@@ -46,6 +46,19 @@ class Endpoint:
             raise ConfigError(message, hint=f"Set it to the key for {self.base_url}.")
         return key
 
+    def list_models(self) -> list[str]:
+        """Names of the models that the endpoint lists; raises what `explain` makes of a failure."""
+        import openai
+
+        client = openai.OpenAI(
+            base_url=self.base_url, api_key=self.key(), timeout=self.timeout_s, max_retries=0
+        )
+        try:
+            with client:
+                return sorted(entry.id for entry in client.models.list())
+        except Exception as error:
+            raise self.explain(error) from error
+
     def wait_before_retry(self, error: Exception) -> bool | float:
         """For stamina: False = do not try again, True = with its own back-off, or seconds to wait."""
         import openai
