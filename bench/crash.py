@@ -90,13 +90,16 @@ def run_round(home: Path, seed: int, seconds: float, known: dict[int, int | None
     command = [sys.executable, "-m", "bench.crash", "--child", str(home), "--seed", str(seed)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    if noise.random() < 0.8:  # else: also during start and recovery
-        process.stdout.readline()
-    time.sleep(noise.uniform(0.05, seconds))
+    said = []
+    await_word = noise.choice(["", "open", "ack", "ack", "ack", "retired"])  # "": also during recovery
+    while await_word and not (said and said[-1].startswith(await_word)):
+        said.append(process.stdout.readline())
+    time.sleep(noise.uniform(0, seconds))
     process.send_signal(signal.SIGKILL)
+    said += process.stdout.read().splitlines()
     acknowledged = 0
     unsure: set[int] = set()
-    for line in process.stdout.read().splitlines():
+    for line in said:
         words = line.split()
         if words[0] == "ack":
             known[int(words[1])] = int(words[2])
@@ -118,13 +121,14 @@ def run_round(home: Path, seed: int, seconds: float, known: dict[int, int | None
 
 def verify(collection: Collection, known: dict[int, int | None], unsure: set[int]) -> list[str]:
     """Everything that is not as acknowledged, in words. What was committed but not yet said may be newer."""
-    problems = [f"{v.name}: {v.reason}" for v in collection.check() if v.status in ("fail", "unknown")]
+    problems = [f"{v.name}: {v.reason}" for v in collection.check() if v.status == "fail"]
     live = collection.revisions()
     for number, generation in known.items():
         revision = live.get(f"doc-{number}")
         if revision is None:
             if generation is not None and number not in unsure:
                 problems.append(f"doc-{number} is lost")
+            known[number] = None
             continue
         stored = collection.document(f"doc-{number}")
         current = int(stored.text.split()[0].removeprefix(f"unique{number}x"))

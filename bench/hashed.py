@@ -32,13 +32,13 @@ class HashedEmbedder:
         return np.stack([e.vector for e in self.embed_tokens(texts, kind)])
 
     def embed_tokens(self, texts: Sequence[str], kind: Kind = "document") -> list[Embedding]:
-        return [self._one(position, text) for position, text in enumerate(texts)]
+        return [self._one(position, text, tokens=True) for position, text in enumerate(texts)]
 
     def stream(
         self, texts: Sequence[str], kind: Kind = "document", *, tokens: bool = False
     ) -> Iterator[list[Embedding]]:
         for position in reversed(range(len(texts))):  # the order is the embedder's own
-            yield [self._one(position, texts[position])]
+            yield [self._one(position, texts[position], tokens=tokens)]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(self.token_offsets(text)) for text in texts]
@@ -46,7 +46,7 @@ class HashedEmbedder:
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         return [match.span() for match in re.finditer(r"\w+", text)]
 
-    def _one(self, position: int, text: str) -> Embedding:
+    def _one(self, position: int, text: str, *, tokens: bool) -> Embedding:
         self.embedded.append(text)
         words = [text[start:end].lower() for start, end in self.token_offsets(text)]
         rows = np.stack([self._word(word) for word in words[: self.max_tokens] or [""]])
@@ -54,7 +54,7 @@ class HashedEmbedder:
         return Embedding(
             position=position,
             vector=total / np.linalg.norm(total),
-            tokens=rows[: self._token_rows],
+            tokens=rows[: self._token_rows] if tokens else None,
             token_count=len(words),
             truncated=len(words) > self.max_tokens,
         )

@@ -75,8 +75,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def shrink(engine: Engine) -> None:
-    """Give pages that no longer hold anything back to the disk.
+def shrink(engine: Engine) -> int:
+    """Give pages that no longer hold anything back to the disk. Returns how many bytes these were.
 
     Raises:
         StorageError: another process holds the database.
@@ -84,10 +84,18 @@ def shrink(engine: Engine) -> None:
     with translated(engine.url.database):
         raw = engine.raw_connection()
         try:
-            for pragma in ("incremental_vacuum", "wal_checkpoint(TRUNCATE)"):
-                raw.cursor().execute(f"PRAGMA {pragma}").fetchall()
+
+            def pragma(name: str) -> int:
+                return int(raw.cursor().execute(f"PRAGMA {name}").fetchone()[0])
+
+            pages = pragma("page_count")
+            raw.cursor().executescript("PRAGMA incremental_vacuum")  # execute() would stop after one page
+            freed = (pages - pragma("page_count")) * pragma("page_size")
+            pragma("wal_checkpoint(TRUNCATE)")
         except sqlite3.DatabaseError as error:
             raise storage_error(error, engine.url.database) from error
+        else:
+            return freed
         finally:
             raw.close()
 

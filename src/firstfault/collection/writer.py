@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection, update
 
@@ -133,15 +132,8 @@ class Writer:
             self._settled = False
             self._index.delete(keys)
             self.settle()
-        file = Path(str(self._engine.url.database))
-        size = file.stat().st_size
-        shrink(self._engine)
-        return GcReport(
-            documents=revisions,
-            chunks=len(keys),
-            embeddings=orphans,
-            bytes_freed=max(0, size - file.stat().st_size),
-        )
+        freed = shrink(self._engine)
+        return GcReport(documents=revisions, chunks=len(keys), embeddings=orphans, bytes_freed=freed)
 
     def settle(self) -> None:
         """Make the index durable, and note that it agrees with the catalog."""
