@@ -87,9 +87,9 @@ def waterfall(out: Console, trace: Trace) -> None:
     """Where the time went: one bar a stage, placed when it ran."""
     total = max(trace.total_ms, 0.001)
     table = Table.grid(padding=(0, 1))
-    table.add_column(justify="left", style="cyan", no_wrap=True)
+    table.add_column(justify="left", style="cyan", no_wrap=True, min_width=10)
     table.add_column(no_wrap=True, min_width=BAR_WIDTH)
-    table.add_column(justify="right", no_wrap=True, min_width=9)
+    table.add_column(justify="right", no_wrap=True, min_width=11)
     table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
     for span in trace.spans:
         table.add_row(f"  {span.stage}", _bar(span, total), f"{span.duration_ms:.1f} ms", _facts(span))

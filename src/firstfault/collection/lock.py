@@ -74,7 +74,7 @@ def _acquire(home: Path) -> IO[str]:
         file.close()
         raise LockedError(
             f"{home} is in use by {owner}.",
-            hint="Wait until it ends, or stop it. A running `firstfault serve` answers over HTTP meanwhile.",
+            hint="Wait until it ends, or stop it; another --home can be used meanwhile.",
         ) from error
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:120]
     with translated(path):
