@@ -109,7 +109,7 @@ def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
 def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> bool:
     stop, gap = match["stop"], match["gap"]
     after = match.end()
-    if any(mark in _WIDE_ENDERS for mark in stop):
+    if match["marks"] or any(mark in _WIDE_ENDERS for mark in stop):
         return True
     if gap is None and match.end("marks") < end and not match["marks"]:
         return False
