@@ -47,6 +47,7 @@ def main(home: str, chunks: str = "50000") -> None:
         for question in questions[:100]:
             trace = app.ask(question, settings=app.settings.override({"generator.kind": "extractive"}))
             again = replace(trace, id=Recording().id)
+            app.traces.flush()  # as in a request that comes alone
             recording.append(timed(lambda t=again: app.traces.put(t)))
     report("query embedding alone", embedding)
     report("everything before generation", path)

@@ -75,6 +75,8 @@ class LlamaGenerator:
         self._verbose = verbose
         self._key = secrets.token_hex(16)
         self._loading = threading.Lock()
+        self._posting = threading.Lock()
+        self._connection: http.client.HTTPConnection | None = None
         self._server: xllamacpp.Server | None = None
         self._closed = False
         self._running: set[threading.Event] = set()
@@ -174,6 +176,8 @@ class LlamaGenerator:
         for stopped in tuple(self._running):
             stopped.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
+        with self._posting:
+            self._disconnect()
         with self._loading:
             self._closed = True
             self._server = None
@@ -260,22 +264,41 @@ class LlamaGenerator:
             raise ConfigError(f"llama.cpp cannot load {self._path}.", hint=hint) from error
 
     def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask the runtime something that its Python interface lacks, over its private loopback port."""
-        host, _, port = self.load().listening_address.removeprefix("http://").partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        """Ask the runtime something that its Python interface lacks, over its private loopback port.
+
+        The connection is kept: opening one takes longer than counting the tokens of a passage.
+        """
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        try:
-            connection.request("POST", route, json.dumps(body), headers)
-            response = connection.getresponse()
-            reply: dict[str, Any] = json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            hint = "Check that connections to 127.0.0.1 are allowed."
-            raise RemoteError(f"The embedded llama.cpp does not answer: {error}.", hint=hint) from error
-        finally:
-            connection.close()
+        with self._posting:
+            for fresh in (self._connection is None, True):
+                if fresh:
+                    self._connect()
+                assert self._connection is not None
+                try:
+                    self._connection.request("POST", route, json.dumps(body), headers)
+                    response = self._connection.getresponse()
+                    reply: dict[str, Any] = json.loads(response.read())
+                    break
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    self._disconnect()
+                    if not fresh:  # the runtime closed a connection that was idle
+                        continue
+                    hint = "Check that connections to 127.0.0.1 are allowed."
+                    message = f"The embedded llama.cpp does not answer: {error}."
+                    raise RemoteError(message, hint=hint) from error
         if response.status != 200:
             raise self._error(reply["error"])
         return reply
+
+    def _connect(self) -> None:
+        self._disconnect()
+        host, _, port = self.load().listening_address.removeprefix("http://").partition(":")
+        self._connection = http.client.HTTPConnection(host, int(port), timeout=30)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _import_runtime() -> Any:

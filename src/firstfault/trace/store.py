@@ -60,7 +60,7 @@ class TraceStore:
     def __init__(self, home: Path, engine: Engine, *, queue_size: int = 1024) -> None:
         self._engine = engine
         self._spool = home / "spool"
-        self._queue: queue.Queue[Path | None] = queue.Queue(maxsize=queue_size)
+        self._queue: queue.Queue[tuple[Path, Trace] | None] = queue.Queue(maxsize=queue_size)
         self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
 
@@ -82,13 +82,13 @@ class TraceStore:
                 hint="Free disk space; `firstfault gc` drops what is older than the retention.",
             ) from error
         self._start()
-        self._queue.put(path)
+        self._queue.put((path, trace))
 
     def recover(self) -> int:
         """Move in what an earlier process left in the spool. Returns how many traces that were."""
         left = sorted(self._spool.glob("*.trace")) if self._spool.is_dir() else []
         for path in left:
-            self._store(path)
+            self._store(path, decode(path.read_bytes()))
         for half_written in self._spool.glob("*.partial"):
             half_written.unlink(missing_ok=True)
         return len(left)
@@ -153,19 +153,17 @@ class TraceStore:
 
     def _write(self) -> None:
         while True:
-            path = self._queue.get()
+            waiting = self._queue.get()
             try:
-                if path is None:
+                if waiting is None:
                     return
-                self._store(path)
+                self._store(*waiting)
             except (OSError, StorageError) as error:
                 self._failure = error
             finally:
                 self._queue.task_done()
 
-    def _store(self, path: Path) -> None:
-        record = path.read_bytes()
-        trace = decode(record)
+    def _store(self, path: Path, trace: Trace) -> None:
         with writing(self._engine) as connection:
             connection.execute(
                 text(
@@ -178,7 +176,7 @@ class TraceStore:
                     "collection": trace.collection,
                     "question": trace.question,
                     "status": status(trace),
-                    "record": record,
+                    "record": path.read_bytes(),
                 },
             )
         path.unlink(missing_ok=True)
