@@ -1,8 +1,11 @@
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstfault.answer.pack import pack
-from firstfault.types import Chunk, Hit
+from firstfault.answer.pack import framed
+from firstfault.answer.pack import pack as pack_counted
+from firstfault.types import Chunk, Context, Hit
 
 
 def hit(text: str, number: int = 0) -> Hit:
@@ -10,6 +13,11 @@ def hit(text: str, number: int = 0) -> Hit:
         id=f"d@0:{number}", document_id="d", document_title="t", start=100, end=100 + len(text), text=text
     )
     return Hit(chunk=chunk, arms={})
+
+
+def pack(hits: list[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> Context:
+    tokens = [count_tokens(framed(one.chunk)) for one in hits]
+    return pack_counted(hits, tokens=tokens, budget=budget, count_tokens=count_tokens)
 
 
 def words(text: str) -> int:

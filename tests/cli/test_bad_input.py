@@ -166,3 +166,49 @@ def test_an_unknown_setting(run: Run, home: Path) -> None:
     done = run("--home", home, "--set", "search.topk=3", "search", "divisor")
     assert done.code == 2
     assert "search.top_k" in done.err
+
+
+def test_a_question_that_is_not_unicode(run: Run, home: Path) -> None:
+    done = run("--home", home, *EXTRACTIVE, "ask", "\udcff keys", "--json")
+    assert done.code == 2
+    assert "Unicode" in done.json["error"]["message"]
+
+
+@pytest.mark.parametrize("arguments", [["search", "--json"], ["frob", "--json"], ["ask", "a", "b", "--json"]])
+def test_a_wrong_command_line_is_one_document_too(run: Run, home: Path, arguments: list[str]) -> None:
+    done = run("--home", home, *arguments)
+    assert done.code == 2
+    assert done.json["error"]["exit_code"] == 2
+
+
+def test_verify_does_not_pass_what_it_did_not_check(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("  \n")
+    (tmp_path / "page.txt").write_text("The warranty lasts two years.")
+    assert run("verify", "The warranty lasts two years.").code == 2
+    assert run("verify", "--context", tmp_path / "page.txt", " ").code == 2
+    assert run("verify", "--context", tmp_path / "empty.txt", "It lasts.").code == 1
+
+
+def test_an_empty_filter_is_not_no_filter(run: Run, home: Path) -> None:
+    assert run("--home", home, "search", "divisor", "--where", "").code == 2
+
+
+def test_prune_retires_the_last_file_and_a_folder_that_is_gone(run: Run, tmp_path: Path) -> None:
+    folder, home = tmp_path / "docs", tmp_path / "home"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The green pump is sold out until spring.")
+    assert run("--home", home, "ingest", folder).code == 0
+    (folder / "a.txt").unlink()
+    folder.rmdir()
+    assert run("--home", home, "ingest", folder).code == 2
+    assert run("--home", home, "ingest", folder, "--prune", "--json").json["retired"] == 1
+    assert run("--home", home, "ingest", folder, "--prune").code == 2
+
+
+def test_a_document_cannot_drive_the_terminal(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The red \x1b[31m pump \u202e costs ten euros in every shop.")
+    run("--home", tmp_path / "h", "ingest", tmp_path / "a.txt")
+    done = run("--home", tmp_path / "h", *EXTRACTIVE, "ask", "What does the red pump cost?")
+    assert "pump" in done.out
+    assert "\x1b[31m" not in done.out
+    assert "\u202e" not in done.out

@@ -136,7 +136,7 @@ def test_when_nothing_can_be_read_it_is_an_error_and_recorded(
     collection: Collection, tmp_path: Path, chunker: Chunker
 ) -> None:
     (tmp_path / "a.pdf").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"None of the 1 sources .*a\.pdf: It is not a PDF") as raised:
+    with pytest.raises(InputError, match=r"Nothing could be ingested\. .*a\.pdf: It is not a PDF") as raised:
         ingest(collection, [tmp_path / "a.pdf"], chunker=chunker)
     assert raised.value.exit_code == 2
     assert len(collection.failures()) == 1

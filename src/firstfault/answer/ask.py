@@ -10,7 +10,7 @@ from dataclasses import replace
 from firstfault.answer.application import Application
 from firstfault.answer.cite import check, compose
 from firstfault.answer.extractive import extract
-from firstfault.answer.pack import pack
+from firstfault.answer.pack import framed, pack
 from firstfault.answer.prompt import ABSTENTION, citation_grammar, messages
 from firstfault.answer.request import Request, validate_question
 from firstfault.answer.retrieve import Ranking, retrieve
@@ -106,17 +106,20 @@ def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
         return prior.context
     settings = request.settings
     generator = app.generator(settings.generator)
+    selected = ranking.hits[: ranking.selected]
+    passages = [framed(hit.chunk) for hit in selected]
     with request.recording.stage(Stage.PACK) as span:
         budget = settings.pack.budget_tokens
-        if generator is not None:
+        if generator is None:
+            count, tokens = _words, [_words(passage) for passage in passages]
+        else:
             frame = "".join(message.content for message in messages(request.question, ()))
-            room = generator.context_window - settings.generator.max_tokens - generator.count_tokens(frame)
-            room -= CHAT_TEMPLATE_TOKENS
+            count, (around, *tokens) = generator.count_tokens, generator.count_each([frame, *passages])
+            room = generator.context_window - settings.generator.max_tokens - around - CHAT_TEMPLATE_TOKENS
             if room < budget:
                 span.event("budget_lowered", wanted=budget, room=room)
                 budget = room
-        count = generator.count_tokens if generator is not None else _words
-        context = pack(ranking.hits[: ranking.selected], budget=max(budget, 0), count_tokens=count)
+        context = pack(selected, tokens=tokens, budget=max(budget, 0), count_tokens=count)
         span.note(passages=len(context.passages), tokens=context.tokens, budget=context.budget)
         for chunk_id in context.clipped:
             span.event("passage_clipped", chunk_id=chunk_id)

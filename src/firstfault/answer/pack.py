@@ -12,29 +12,37 @@ from firstfault.answer.prompt import fence
 from firstfault.types import Chunk, Context, Hit, Passage
 
 
-def pack(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> Context:
-    """Fill the budget with whole chunks in rank order; a smaller one may follow one that did not fit."""
+def pack(
+    hits: Sequence[Hit], *, tokens: Sequence[int], budget: int, count_tokens: Callable[[str], int]
+) -> Context:
+    """Fill the budget with whole chunks in rank order; a smaller one may follow one that did not fit.
+
+    `tokens` are those of each hit as it stands in the prompt (`framed`); `count_tokens` serves cutting.
+    """
     passages: list[Passage] = []
     dropped: list[str] = []
     clipped: list[str] = []
     used = 0
-    for hit in hits:
-        number = len(passages) + 1
-        chunk = hit.chunk
-        tokens = count_tokens(fence(number, chunk.document_title, chunk.text))
-        if used + tokens > budget and not passages:
+    for hit, whole in zip(hits, tokens, strict=True):
+        chunk, size = hit.chunk, whole
+        if size > budget and not passages:
             chunk = _clip(chunk, budget, count_tokens)
-            tokens = count_tokens(fence(number, chunk.document_title, chunk.text))
+            size = count_tokens(framed(chunk))
             if chunk.text:
                 clipped.append(chunk.id)
-        if not chunk.text or used + tokens > budget:
+        if not chunk.text or used + size > budget:
             dropped.append(chunk.id)
             continue
-        passages.append(Passage(number=number, chunk=chunk, tokens=tokens))
-        used += tokens
+        passages.append(Passage(number=len(passages) + 1, chunk=chunk, tokens=size))
+        used += size
     return Context(
         passages=tuple(passages), tokens=used, budget=budget, dropped=tuple(dropped), clipped=tuple(clipped)
     )
+
+
+def framed(chunk: Chunk) -> str:
+    """A chunk as it stands in the prompt, but for its number."""
+    return fence(1, chunk.document_title, chunk.text)
 
 
 def _clip(chunk: Chunk, budget: int, count_tokens: Callable[[str], int]) -> Chunk:
@@ -42,7 +50,7 @@ def _clip(chunk: Chunk, budget: int, count_tokens: Callable[[str], int]) -> Chun
     low, high = 0, len(chunk.text)
     while low < high:
         middle = (low + high + 1) // 2
-        if count_tokens(fence(1, chunk.document_title, chunk.text[:middle])) <= budget:
+        if count_tokens(framed(replace(chunk, text=chunk.text[:middle]))) <= budget:
             low = middle
         else:
             high = middle - 1

@@ -18,9 +18,16 @@ def validate_question(question: str) -> str:
     """The question without surrounding white space.
 
     Raises:
-        InputError: it is empty, or too long.
+        InputError: it is empty, too long, or not valid Unicode.
     """
     stripped = question.strip()
+    try:
+        stripped.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"The question is not valid Unicode: character {error.start} is a byte that is not UTF-8.",
+            hint="Type it in a UTF-8 terminal, or pass text that was decoded as UTF-8.",
+        ) from error
     if not stripped:
         raise InputError("The question is empty.", hint='Ask something, e.g. firstfault ask "What is X?".')
     if len(stripped) > LONGEST_QUESTION:

@@ -52,7 +52,7 @@ def retrieve(app: "Application", request: Request, *, exact: bool = False) -> Ra
     prior = request.reuses(Stage.INDEX)
     if prior is None:
         with recording.stage(Stage.FILTER) as span:
-            where = parse_where(request.where) if request.where else None
+            where = parse_where(request.where) if request.where is not None else None
             if where is not None:
                 app.collection.check_filter(where)
             span.note(where=request.where)
@@ -65,6 +65,8 @@ def retrieve(app: "Application", request: Request, *, exact: bool = False) -> Ra
         with recording.stage(Stage.INDEX) as span:
             arms = _search(app, request, query, where, exact=exact)
             span.note(**{arm: len(found) for arm, found in arms.items()}, exact=exact)
+            if where is not None and not any(arms.values()):
+                span.event("filter_admits_nothing", where=request.where)
     else:
         query = None
         arms = _arms_of(prior)

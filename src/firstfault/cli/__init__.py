@@ -11,6 +11,8 @@ import sys
 from firstfault.cli.root import app
 from firstfault.errors import FirstfaultError
 
+USAGE = 2
+
 
 def main() -> None:
     """Run the command line and exit."""
@@ -19,6 +21,10 @@ def main() -> None:
     except FirstfaultError as error:
         _report(error)
         raise SystemExit(error.exit_code) from None
+    except SystemExit as stop:
+        if stop.code == USAGE:
+            _print_problem("The command line is not understood.", "See stderr, or --help.", USAGE, [])
+        raise
     except KeyboardInterrupt:
         print("Interrupted. What was acknowledged is kept.", file=sys.stderr)
         raise SystemExit(130) from None
@@ -29,12 +35,17 @@ def main() -> None:
 
 def _report(error: FirstfaultError) -> None:
     notes = getattr(error, "__notes__", [])
-    if "--json" in sys.argv[1:]:
-        import json
-
-        problem = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "notes": notes}
-        print(json.dumps({"error": problem}, ensure_ascii=False))
+    _print_problem(error.message, error.hint, error.exit_code, notes)
     print(f"error: {error.message}", file=sys.stderr)
     for note in notes:
         print(f"       ({note})", file=sys.stderr)
     print(f"  fix: {error.hint}", file=sys.stderr)
+
+
+def _print_problem(message: str, hint: str, exit_code: int, notes: list[str]) -> None:
+    """With --json, a failing command still prints one document."""
+    if "--json" in sys.argv[1:]:
+        import json
+
+        problem = {"message": message, "hint": hint, "exit_code": exit_code, "notes": notes}
+        print(json.dumps({"error": problem}, ensure_ascii=False))

@@ -3,6 +3,7 @@
 Everything that comes from documents or models is printed as plain text, never as markup.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,14 @@ SHOWN_ARMS = ("dense", "bm25", "fuse", "rerank")
 BAR_WIDTH = 24
 
 
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Text of a document or model for a terminal: control and direction characters made visible."""
+    return _UNSEEN.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that never interprets document text and never wraps bars."""
     return Console(stderr=stderr, highlight=False, soft_wrap=False)
@@ -39,7 +48,7 @@ def console(*, stderr: bool = False) -> Console:
 def answer(out: Console, found: Answer) -> None:
     """The answer sentence by sentence, its sources, and what was caught."""
     if found.abstained:
-        out.print(Padding(Text(found.text, style="yellow"), (0, 2)))
+        out.print(Padding(Text(plain(found.text), style="yellow"), (0, 2)))
     for claim in found.claims:
         out.print(Padding(_claim(found, claim), (0, 2)))
     if found.citations:
@@ -50,13 +59,15 @@ def answer(out: Console, found: Answer) -> None:
         out.print()
         out.print(Text("  caught: the model also said, and the sources do not support,", style="red"))
     for claim in found.removed:
-        line = Text.assemble(("✗ ", "red"), (claim.text, "strike dim"), ("  " + _why(claim.verdict), "red"))
+        line = Text.assemble(
+            ("✗ ", "red"), (plain(claim.text), "strike dim"), ("  " + _why(claim.verdict), "red")
+        )
         out.print(Padding(line, (0, 2)))
 
 
 def _claim(found: Answer, claim: Claim) -> Text:
     mark, style = STATUS_STYLE[claim.verdict.status]
-    text = found.text[claim.start : claim.end]
+    text = plain(found.text[claim.start : claim.end])
     line = Text.assemble((f"{mark} ", style), (text, "" if claim.verdict.status == "ok" else style))
     score = "" if claim.verdict.score is None else f" {claim.verdict.score:.2f}"
     line.append(f"  {claim.verdict.label}{score}", style=f"dim {style}")
@@ -66,7 +77,7 @@ def _claim(found: Answer, claim: Claim) -> Text:
 
 
 def _why(verdict: Verdict) -> str:
-    return verdict.reason or verdict.status
+    return plain(verdict.reason) or verdict.status
 
 
 def _citation(out: Console, citation: Citation) -> None:
@@ -74,11 +85,11 @@ def _citation(out: Console, citation: Citation) -> None:
     place = f"characters {citation.start_char_index:,}–{citation.end_char_index:,}"
     head = Text.assemble(
         (f"[{citation.number}] ", "bold cyan"),
-        (citation.document_title, "bold"),
-        (f"  {citation.document_id}, {place}  ", "dim"),
+        (plain(citation.document_title), "bold"),
+        (f"  {plain(citation.document_id)}, {place}  ", "dim"),
         (f"{mark} {citation.verdict.label}", style),
     )
-    quote = " ".join(citation.cited_text.split())
+    quote = plain(" ".join(citation.cited_text.split()))
     out.print(Padding(head, (0, 2)))
     out.print(Padding(Text(f"“{quote}”", style="italic"), (0, 6)))
 
@@ -123,9 +134,12 @@ def hits(out: Console, found: Sequence[Hit], *, limit: int) -> None:
         table.add_column(arm, justify="right", no_wrap=True, min_width=9)
     table.add_column("document and text", overflow="ellipsis", no_wrap=True)
     for position, hit in enumerate(found[:limit], start=1):
-        text = " ".join(hit.chunk.text.split())
-        line = Text.assemble((hit.chunk.document_id, "bold"), f"  {text}")
+        text = plain(" ".join(hit.chunk.text.split()))
+        line = Text.assemble((plain(hit.chunk.document_id), "bold"), f"  {text}")
         table.add_row(str(position), *_places(hit.arms), line)
+    if not found:
+        out.print("No candidate: no document shares a term or passes the filter.", style="yellow")
+        return
     out.print(table)
     if len(found) > limit:
         out.print(Text(f"  … and {len(found) - limit} more candidates; --limit shows them", style="dim"))
@@ -178,7 +192,7 @@ def trace(out: Console, found: Trace) -> None:
     if found.generation is not None:
         made = found.generation
         out.print(Text(f"\n{made.model} said ({made.finish_reason})", style="bold"))
-        out.print(Padding(Text(made.raw, style="dim"), (0, 2)))
+        out.print(Padding(Text(plain(made.raw), style="dim"), (0, 2)))
     if found.answer is not None:
         out.print(Text("\nanswer", style="bold"))
         answer(out, found.answer)
@@ -221,7 +235,8 @@ def comparison(out: Console, before: Trace, after: Trace) -> None:
     """A replay beside its original: what changed first, then the new answer."""
     out.print(Text(before.question, style="bold"))
     stage = after.replayed_from
-    out.print(Text(f"  replay of {before.id} from stage {stage}; earlier results reused", style="dim"))
+    reused = "the whole path" if stage == "filter" else f"from stage {stage}; earlier results reused"
+    out.print(Text(f"  replay of {before.id}: {reused}", style="dim"))
     for name, old, new in _changed_settings(before, after):
         out.print(Text(f"  {name}: {old} → {new}", style="cyan"))
     chunks = [[hit.chunk_id for hit in one.hits[: one.selected]] for one in (before, after)]
@@ -259,7 +274,7 @@ class Draft:
 
     def add(self, text: str) -> None:
         """Append a piece of text."""
-        self._text.append(text)
+        self._text.append(plain(text))
         if self._shown:
             self._live.update(self._text, refresh=True)
 
@@ -334,7 +349,7 @@ def documents(out: Console, found: "Sequence[DocumentRow]", *, limit: int) -> No
         table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
     shown = found[:limit] if limit else found
     for row in shown:
-        table.add_row(Text(row.id), Text(row.title), f"{row.characters:,}", f"{row.chunks:,}")
+        table.add_row(Text(plain(row.id)), Text(plain(row.title)), f"{row.characters:,}", f"{row.chunks:,}")
     out.print(table)
     if len(found) > len(shown):
         out.print(f"  … and {len(found) - len(shown):,} more; --limit 0 lists all", style="dim")

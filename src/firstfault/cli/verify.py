@@ -57,14 +57,18 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a claim sentence by sentence. Exit 1 when the context does not support it."""
+    """Verify a claim sentence by sentence. Exit 1 when it is unsupported, or cannot be judged."""
     from firstfault.verify import open_verifier, split_claims
     from firstfault.verify.judge import JudgeVerifier
 
     config = _state(context).config
     verifier = open_verifier(config.settings.verifier, home=config.home)
-    contexts = [_read(path) for path in files or ()]
+    if not files:
+        raise InputError("There is no context.", hint="Give one: --context FILE.")
+    contexts = [_read(path) for path in files]
     text = sys.stdin.read() if claim == "-" else claim
+    if not text.strip():
+        raise InputError("The claim is empty.", hint="Give a sentence to verify.")
     spans = split_claims(text)
     pairs = [(contexts, text[start:end]) for start, end in spans] or [(contexts, text)]
     if isinstance(verifier, JudgeVerifier):
@@ -91,7 +95,7 @@ def check(
         print_json({**_plain(whole, names), "sentences": sentences, "verifier": verifier.name})
     else:
         _show(pairs, verdicts, [path.name for path in files or ()])
-    if whole.status == "fail":
+    if whole.status in ("fail", "unknown"):
         raise typer.Exit(1)
 
 

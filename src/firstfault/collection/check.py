@@ -88,7 +88,7 @@ def _vectors(catalog: Catalog, index: Index, rebuild: str) -> Verdict:
         status="ok" if worst >= _SAME else "fail",
         measured=round(worst, 6),
         limit=_SAME,
-        reason=f"lowest cosine between index and catalog among {len(cosines)} sampled vectors",
+        reason=f"{len(cosines)} sampled vectors: lowest cosine between index and catalog {worst:.4f}",
         remedy="" if worst >= _SAME else rebuild,
     )
 

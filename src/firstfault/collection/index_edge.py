@@ -67,12 +67,12 @@ class EdgeIndex:
         """
         self._folder = folder
         config = _config(dimension, settings)
+        self._require_space()  # the engine maps its files: a full disk would kill the process
         with self._engine():
             self._shard: Any
             if folder.exists():
                 self._shard = engine.EdgeShard.load(str(folder), config)
             else:
-                self._require_space()
                 folder.mkdir(parents=True)
                 self._shard = engine.EdgeShard.create(str(folder), config)
                 for key in ("live", "from", "to"):

@@ -11,7 +11,7 @@ from firstfault.errors import InputError
 from firstfault.ingest.chunking import Chunker
 from firstfault.ingest.loading import changed_documents, changed_sources
 from firstfault.ingest.run import Collection, IngestReport, Progress, Run
-from firstfault.ingest.sources import survey
+from firstfault.ingest.sources import nothing_found, survey
 from firstfault.types import Document, Metadata
 
 
@@ -34,7 +34,7 @@ def ingest(
             a single document could be read (the reasons are recorded in the collection).
     """
     run = Run(collection, chunker, progress)
-    found = survey(paths)
+    found = survey(paths, gone=prune)
     run.failed += found.failures
     run.total, run.bytes_total = len(found.sources), sum(source.size for source in found.sources)
     try:
@@ -43,12 +43,16 @@ def ingest(
         run.record_failures()
     _forget_failures(run, found.roots)
     retired = _prune(run, found.roots, {source.id for source in found.sources}) if prune else 0
+    if not found.sources and not found.failures and not retired:
+        raise nothing_found(found)
     report = run.report(retired, found.skipped)
     if report.failed and not report.added + report.replaced + report.unchanged:
         first = report.failed[0]
         raise InputError(
-            f"None of the {len(report.failed)} sources could be ingested. {first.source}: {first.reason}",
-            hint="" if len(report.failed) == 1 else "`firstfault status` lists the others.",
+            f"Nothing could be ingested. {first.source}: {first.reason}",
+            hint="Correct it and run the command again."
+            if len(report.failed) == 1
+            else f"`firstfault status` lists the other {len(report.failed) - 1}.",
         )
     return report
 

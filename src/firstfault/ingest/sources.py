@@ -71,11 +71,12 @@ class Survey:
     """The paths given, absolute."""
 
 
-def survey(paths: Iterable[str | Path]) -> Survey:
+def survey(paths: Iterable[str | Path], *, gone: bool = False) -> Survey:
     """List everything under files and folders.
 
     Folders are walked in sorted order; hidden entries and version control are passed over, symbolic
-    links are followed once. A file that is named explicitly is read whatever its suffix.
+    links are followed once. A file that is named explicitly is read whatever its suffix. With `gone`, paths
+    that are empty or no longer exist are accepted: what came from them can be retired.
 
     Raises:
         InputError: a path does not exist, nothing readable was found, or two documents have one id.
@@ -89,10 +90,10 @@ def survey(paths: Iterable[str | Path]) -> Survey:
                 _add(file, file.relative_to(root).as_posix(), result)
         elif root.exists():
             _add(root, root.name, result)
-        else:
+        elif not gone:
             raise InputError(f"There is no file or folder {given}.", hint="Check the path.")
-    if not result.sources and not result.failures:
-        raise _nothing_found(result)
+    if not result.sources and not result.failures and not gone:
+        raise nothing_found(result)
     _check_ids(result.sources)
     return result
 
@@ -263,7 +264,8 @@ def _not_opened(source: str, error: Exception) -> Failed:
     return Failed(source=source, reason=f"It cannot be read: {reason}. Check the file and its permissions.")
 
 
-def _nothing_found(result: Survey) -> InputError:
+def nothing_found(result: Survey) -> InputError:
+    """The error for paths under which there is nothing to read."""
     suffixes = sorted({suffix for entry in FORMATS for suffix in entry.suffixes} | set(RECORDS))
     where = ", ".join(map(str, result.roots)) or "nothing"
     passed = ", ".join(f"{count} × {suffix}" for suffix, count in sorted(result.skipped.items()))

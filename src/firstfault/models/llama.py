@@ -13,6 +13,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import xllamacpp  # type: ignore[import-untyped]
 
 _DEFAULT_WINDOW = 4096
+_BETWEEN = "\n\n"
+"""What stands between the parts of a prompt."""
 _BATCH = 256
 """Prompt tokens between two chances to stop."""
 _SPINS = "1000"
@@ -98,6 +101,25 @@ class LlamaGenerator:
         """Tokens that a text takes inside a prompt."""
         body = {"content": self._defuse(text), "add_special": False, "parse_special": True}
         return len(self._post("/tokenize", body)["tokens"])
+
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text where the texts follow one another, a blank line between: as in a prompt.
+
+        One call for all of them. A token that spans a boundary counts for the text in which it begins.
+        """
+        if not texts:
+            return []
+        parts = [self._defuse(text) for text in texts]
+        body = {"content": _BETWEEN.join(parts), "add_special": False, "with_pieces": True}
+        ends = list(accumulate(len(f"{part}{_BETWEEN}".encode()) for part in parts))
+        counts, position, begin = [0] * len(parts), 0, 0
+        for token in self._post("/tokenize", body)["tokens"]:
+            while position < len(parts) - 1 and begin >= ends[position]:
+                position += 1
+            counts[position] += 1
+            piece = token["piece"]
+            begin += len(piece.encode()) if isinstance(piece, str) else len(piece)
+        return counts
 
     def render(self, messages: Sequence[Message]) -> str:
         """The exact prompt that the model sees: the messages in the model's own chat template."""

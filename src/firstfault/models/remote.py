@@ -55,6 +55,10 @@ class OpenAIGenerator:
         """An estimate that errs upwards: only the endpoint knows its tokenizer."""
         return len(token_spans(text))
 
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Estimates, one a text."""
+        return [self.count_tokens(text) for text in texts]
+
     def render(self, messages: Sequence[Message]) -> str | None:
         """Only the endpoint knows the exact prompt: None."""
         return None
