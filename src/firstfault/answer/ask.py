@@ -34,8 +34,11 @@ async def ask(
     listener: Listener | None = None,
     prior: Trace | None = None,
     start: Stage = Stage.FILTER,
+    generate: bool = True,
 ) -> Trace:
     """Answer a question from the collection and record how.
+
+    Without `generate` the path ends when the context is packed: the trace has no answer.
 
     Raises:
         InputError: the question or the filter cannot be used. Nothing is recorded.
@@ -59,8 +62,9 @@ async def ask(
     try:
         ranking = retrieve(app, request)
         context = _pack(app, request, ranking)
-        generation = await _generate(app, request, ranking, context, listener)
-        answer = _cite(app, request, context, generation)
+        if generate:
+            generation = await _generate(app, request, ranking, context, listener)
+            answer = _cite(app, request, context, generation)
     except InputError:
         raise
     except FirstfaultError as error:

@@ -1,0 +1,1 @@
+"""Measuring: cases in, metrics with their uncertainty out."""
