@@ -69,7 +69,7 @@ def parse_case(row: Any, place: str) -> Case:
         answerable=_field(row, "answerable", bool, place),
         evidence=tuple(_evidence(row, place)),
         where=_field(row, "where", str, place) or None,
-        schema=_field(row, "schema", dict, place),
+        schema=_schema(row, place),
     )
 
 
@@ -116,6 +116,21 @@ def _evidence(row: dict[str, Any], place: str) -> Iterator[EvidenceUnit]:
         if quote is not None and not any(character.isalnum() for character in quote):
             raise InputError(f"{where} has a quote without a word.", hint="Quote words, or leave it out.")
         yield EvidenceUnit(document=document, quote=quote)
+
+
+def _schema(row: dict[str, Any], place: str) -> dict[str, Any] | None:
+    schema: dict[str, Any] | None = _field(row, "schema", dict, place)
+    if schema is not None:
+        from jsonschema import SchemaError
+        from jsonschema.validators import validator_for
+
+        try:
+            validator_for(schema).check_schema(schema)
+        except SchemaError as error:
+            raise InputError(
+                f"{place}: schema is no valid JSON schema: {error.message}.", hint="Correct the schema."
+            ) from error
+    return schema
 
 
 def _field(row: dict[str, Any], name: str, kind: type, place: str) -> Any:

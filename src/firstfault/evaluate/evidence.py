@@ -109,11 +109,12 @@ class Locator:
     def __init__(self, app: "Application", *, version: int | None = None) -> None:
         self._app = app
         self._version = version
-        self._text = lru_cache(maxsize=256)(self._read)
+        self.text = lru_cache(maxsize=256)(self._read)
+        """Document id → its text; None when it is not stored."""
 
     def locate(self, units: Iterable[EvidenceUnit]) -> tuple[Gold, ...]:
         """Each unit with where it stands in the corpus."""
-        return tuple(locate(unit, self._text(unit.document)) for unit in units)
+        return tuple(locate(unit, self.text(unit.document)) for unit in units)
 
     def _read(self, document_id: str) -> str | None:
         try:
