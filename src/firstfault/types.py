@@ -313,6 +313,8 @@ class Trace:
     """The first stage that was run again; results of earlier stages are those of the original."""
     error: str | None = None
     """What ended the request, if it failed."""
+    case: str | None = None
+    """The evaluation case that asked; None for a question of a user."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""

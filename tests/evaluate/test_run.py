@@ -35,7 +35,8 @@ def test_a_run_measures_every_case_and_twice_the_same(app: Application, home: Pa
     assert results["gcd"].scores["answer_correctness"].value == 1.0
     assert results["cup"].abstained
     assert results["plain"].scores["context_recall"].value is None
-    assert app.traces.get(str(results["gcd"].trace_id)).question == CASES[0].question
+    trace = app.traces.get(str(results["gcd"].trace_id))
+    assert (trace.question, trace.case) == (CASES[0].question, "gcd")
     again = evaluate(app, CASES)
     assert again.id != first.id
     assert _numbers(again) == _numbers(first)

@@ -35,10 +35,12 @@ async def ask(
     prior: Trace | None = None,
     start: Stage = Stage.FILTER,
     generate: bool = True,
+    case: str | None = None,
 ) -> Trace:
     """Answer a question from the collection and record how.
 
-    Without `generate` the path ends when the context is packed: the trace has no answer.
+    Without `generate` the path ends when the context is packed: the trace has no answer. `case` is the id of
+    the evaluation case that asks.
 
     Raises:
         InputError: the question or the filter cannot be used. Nothing is recorded.
@@ -91,6 +93,7 @@ async def ask(
         replay_of=prior.id if prior else None,
         replayed_from=start.value if prior else None,
         error=str(failure) if failure else None,
+        case=case,
     )
     app.traces.put(trace)
     if failure:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -38,16 +39,7 @@ def run(
     for reason, missing in absent.items():
         out.print(Text(f"  not measured: {', '.join(missing)} ({reason})", style="dim"))
     _latencies(found)
-    lost = [(result, state) for result in results for state in result.evidence if state != "found"]
-    for state in ("missing_document", "missing_quote", "not_in_context"):
-        cases = [result.case_id for result, seen in lost if seen == state]
-        if cases:
-            shown = ", ".join(cases[:3]) + (" …" if len(cases) > 3 else "")
-            out.print(
-                Text(f"  {len(cases)} units of evidence: {state.replace('_', ' ')} ({shown})", style="dim")
-            )
-    for result in [one for one in results if one.error is not None][:SHOWN_CASES]:
-        out.print(Text(f"  ✗ {result.case_id}: {result.error}", style="red"))
+    _losses(out, results)
     if differences:
         _differences(differences)
     if gated:
@@ -59,6 +51,20 @@ def run(
         if gate.unmeasured:
             names = ", ".join(gate.unmeasured)
             out.print(Text(f"  limits that could not be checked: {names}", style="yellow"))
+
+
+def _losses(out: Console, results: Sequence[CaseResult]) -> None:
+    """Where gold evidence was lost, and what failed."""
+    lost = [(result, state) for result in results for state in result.evidence if state != "found"]
+    for state in ("missing_document", "missing_quote", "not_in_context"):
+        cases = [result.case_id for result, seen in lost if seen == state]
+        if cases:
+            shown = ", ".join(cases[:3]) + (" …" if len(cases) > 3 else "")
+            out.print(
+                Text(f"  {len(cases)} units of evidence: {state.replace('_', ' ')} ({shown})", style="dim")
+            )
+    for result in [one for one in results if one.error is not None][:SHOWN_CASES]:
+        out.print(Text(f"  ✗ {result.case_id}: {result.error}", style="red"))
 
 
 def _metric(name: str, metric: Metric, value: float) -> tuple[Text | str, ...]:
