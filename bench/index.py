@@ -1,6 +1,7 @@
 """The embedded index at 50,000 chunks: recall against exact search, the time of a search, opening.
 
     python -m bench.index [--chunks 50000] [--words 80] [--queries 300] [--home FOLDER] [--hashed]
+                          [--set index.hnsw_m=32 ...] [--rebuild]
 
 The corpus and the questions are those of bench.peers.corpus; `shard` keeps 1 % of the chunks a value. With
 --home the collection is kept, and found again by the next run. --words 20 embeds several times faster.
@@ -28,6 +29,7 @@ from firstfault.types import Candidate, ChunkedDocument, Document
 
 SETTINGS = Settings()
 K = 10
+EFS = (64, 128, 256, 512)
 
 
 def corpus(count: int, words: int) -> Iterator[ChunkedDocument]:
@@ -119,7 +121,7 @@ def measure(collection: Collection, embedder: Embedder, count: int) -> None:
     print(f"{info.index_points} points, {info.index_graphed} vectors in graphs, {len(queries)} questions")
     print(f"recall@{K} against exact search")
     for name, where in filters.items():
-        values = {ef: recall(collection, queries, where, ef) for ef in (32, 64, 128, 256)}
+        values = {ef: recall(collection, queries, where, ef) for ef in EFS}
         print(f"  {name:<24}", "   ".join(f"ef {ef}: {value:.4f}" for ef, value in values.items()))
     print("time")
     pairs = list(zip(questions, queries, strict=True))
@@ -160,14 +162,22 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--hashed", action="store_true")
+    parser.add_argument("--set", action="append", default=[], dest="changes")
+    parser.add_argument("--rebuild", action="store_true")
     given = parser.parse_args()
+    settings = SETTINGS.override(dict(change.split("=", 1) for change in given.changes))
     embedder = open_embedder(hashed=given.hashed)
     with tempfile.TemporaryDirectory() as folder:
         home = given.home or Path(folder)
-        with Collection.open(home, settings=SETTINGS, embedder=embedder) as collection:
+        with Collection.open(home, settings=settings, embedder=embedder) as collection:
             fill(collection, given.chunks, given.words)
+            if given.rebuild:
+                begun, cpu = time.perf_counter(), time.process_time()
+                collection.rebuild_index()
+                wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+                print(f"index made anew from the catalog in {wall:.0f} s, {cpu:.0f} CPU seconds")
         begun = time.perf_counter()
-        with Collection.open(home, settings=SETTINGS, embedder=embedder, write=False) as collection:
+        with Collection.open(home, settings=settings, embedder=embedder, write=False) as collection:
             print(f"opened in {(time.perf_counter() - begun) * 1000:.0f} ms")
             measure(collection, embedder, given.queries)
             begun = time.perf_counter()

@@ -1,16 +1,19 @@
-"""From data to the shipped model in under an hour on two cores: `python train/reproduce.py --data DIR
---backbone DIR`.
+"""From data to the shipped model in under an hour on two cores.
 
-One run on both cores, two runs from there with one core each (other seeds, other shares of the data), the
-mean of
-their weights, the ONNX file. The calibration is fitted afterwards by `python -m bench.verifier_calibration
---write`.
+    python train/reproduce.py --data DIR --backbone DIR
+
+The table of word rarities; one run on both cores; two runs from there with one core each (other seeds, other
+shares
+of the data); the mean of their weights; the ONNX file. The calibration is fitted afterwards by
+`python -m bench.verifier_calibration --write`.
 """
 
 import argparse
 import subprocess
 import sys
 from pathlib import Path
+
+import idf
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parent / "src" / "firstfault" / "verify" / "weights"
@@ -32,6 +35,7 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=WEIGHTS / "verifier.onnx")
     given = parser.parse_args()
     out: Path = given.out
+    idf.main(given.data, WEIGHTS / "idf.tsv")
     shared = ["--data", str(given.data), "--backbone", str(given.backbone)]
     first = [
         "--out",
@@ -83,7 +87,7 @@ def main() -> None:
     subprocess.run(command("export.py", *export), check=True)
 
 
-STEPS = "250"
+STEPS = "340"
 """Batches of each branch."""
 
 if __name__ == "__main__":

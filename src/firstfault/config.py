@@ -127,7 +127,8 @@ class AnswerConfig(Section):
     policy: Literal["annotate", "strip", "abstain"] = "annotate"
     """`annotate`: shown and marked; `strip`: removed; `abstain`: the whole answer is withheld."""
     min_relevance: float = Field(default=0.25, ge=-1.0, le=1.0)
-    """Least cosine similarity of the nearest passage; below it nothing is generated: the sources do not say."""
+    """Least cosine similarity of the nearest passage; below it nothing is generated: the answer is that
+    the sources do not say."""
 
 
 class VerifierConfig(Section):

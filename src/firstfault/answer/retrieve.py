@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from firstfault.answer.request import Request
 from firstfault.collection import Filter, fuse, parse_where, rerank
+from firstfault.errors import MissingError
 from firstfault.models.embedder import Embedding
 from firstfault.stages import Stage
 from firstfault.trace import OpenSpan
@@ -40,7 +41,12 @@ def retrieve(app: "Application", request: Request, *, exact: bool = False) -> Ra
 
     Raises:
         InputError: the filter is malformed or names a field that no document has.
+        MissingError: nothing was ever ingested.
     """
+    if request.version == 0:
+        raise MissingError(
+            f"The collection '{app.collection.name}' is empty.", hint="Fill it: firstfault ingest PATH"
+        )
     recording = request.recording
     search = request.settings.search
     prior = request.reuses(Stage.INDEX)

@@ -86,17 +86,17 @@ def _citation(out: Console, citation: Citation) -> None:
 def waterfall(out: Console, trace: Trace) -> None:
     """Where the time went: one bar a stage, placed when it ran."""
     total = max(trace.total_ms, 0.001)
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="left", style="cyan", no_wrap=True, min_width=10)
-    table.add_column(no_wrap=True, min_width=BAR_WIDTH)
-    table.add_column(justify="right", no_wrap=True, min_width=11)
-    table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
     for span in trace.spans:
-        table.add_row(f"  {span.stage}", _bar(span, total), f"{span.duration_ms:.1f} ms", _facts(span))
+        line = Text.assemble((f"  {span.stage:<9}", "cyan"), _bar(span, total))
+        line.append(f" {span.duration_ms:>9,.1f} ms")
+        line.append(f"  {_facts(span)}", style="dim")
+        out.print(line, no_wrap=True, overflow="ellipsis")
     first = trace.time_to_first_token_ms
-    note = "" if first is None else f"first token after {first:,.0f} ms"
-    table.add_row("  total", Text(""), f"{trace.total_ms:.1f} ms", note)
-    out.print(table)
+    note = "" if first is None else f"  first token after {first:,.0f} ms"
+    line = Text.assemble(
+        ("  total    ", "cyan"), " " * BAR_WIDTH, f" {trace.total_ms:>9,.1f} ms", (note, "dim")
+    )
+    out.print(line, no_wrap=True, overflow="ellipsis")
 
 
 def _bar(span: Span, total: float) -> Text:

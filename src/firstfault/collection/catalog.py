@@ -6,7 +6,7 @@ here; `writer` does that.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
@@ -29,9 +29,29 @@ from firstfault.models.embedder import FloatArray
 from firstfault.types import Chunk, Document, Metadata
 
 _CHUNK_ID = re.compile(r"(?P<document>.*)@(?P<revision>[0-9a-f]{8}):(?P<start>\d+)-(?P<end>\d+)", re.DOTALL)
-_SHORT_COLUMNS = [column for column in documents.c if column.name != "text"]
+_OWNER_COLUMNS = (
+    documents.c.id,
+    documents.c.collection_id,
+    documents.c.document_id,
+    documents.c.revision,
+    documents.c.title,
+    documents.c.metadata,
+    documents.c.valid_from,
+    documents.c.valid_to,
+)
 _PAGE = 1000
 """Rows that are read at a time where all are read."""
+
+
+class _Owner(NamedTuple):
+    """What a chunk takes from its document."""
+
+    collection: int
+    document_id: str
+    revision: str
+    title: str
+    metadata: Metadata
+    span: Span
 
 
 class Catalog:
@@ -75,7 +95,8 @@ class Catalog:
         parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
         query = (
             select(
-                *_SHORT_COLUMNS,
+                *_OWNER_COLUMNS,
+                documents.c.source,
                 func.length(documents.c.text).label("characters"),
                 parts.label("chunks"),
             )
@@ -133,16 +154,17 @@ class Catalog:
 
     def fetch(self, keys: Sequence[int], version: int | None) -> dict[int, Chunk]:
         """The chunks behind the keys, those valid at a version (None = now); others are absent."""
+        at = FOREVER - 1 if version is None else version
         found = {}
-        for key, (chunk, owner) in self._rows(keys).items():
-            if owner.collection_id == self.id and _is_valid(owner, version):
+        for key, (start, end, text, owner) in self._rows(keys).items():
+            if owner.collection == self.id and owner.span.valid_from <= at < owner.span.valid_to:
                 found[key] = Chunk(
-                    id=_chunk_id(owner.document_id, owner.revision, chunk.start, chunk.end),
+                    id=_chunk_id(owner.document_id, owner.revision, start, end),
                     document_id=owner.document_id,
                     document_title=owner.title,
-                    start=chunk.start,
-                    end=chunk.end,
-                    text=chunk.text,
+                    start=start,
+                    end=end,
+                    text=text,
                     metadata=owner.metadata,
                 )
         return {key: found[key] for key in keys if key in found}
@@ -170,8 +192,7 @@ class Catalog:
     def index_rows(self, keys: Sequence[int]) -> dict[int, tuple[str, Metadata, Span]]:
         """Text, metadata and validity of chunks: with the vectors, all that the index is made of."""
         return {
-            key: (chunk.text, owner.metadata, _span(owner.valid_from, owner.valid_to))
-            for key, (chunk, owner) in self._rows(keys).items()
+            key: (text, owner.metadata, owner.span) for key, (_, _, text, owner) in self._rows(keys).items()
         }
 
     def spans(self) -> dict[int, Span]:
@@ -246,17 +267,22 @@ class Catalog:
         with reading(self.engine) as connection:
             return connection.scalar(query)
 
-    def _rows(self, keys: Sequence[int]) -> dict[int, tuple[Row[Any], Row[Any]]]:
-        """Per key, the row of the chunk and the row of its document, by primary key alone.
+    def _rows(self, keys: Sequence[int]) -> dict[int, tuple[int, int, str, _Owner]]:
+        """Start, end and text of every chunk, and its document; by primary key alone.
 
         Two look-ups instead of a join: SQLite would walk the documents of the collection to join them.
         """
+        chunk_columns = (chunks.c.id, chunks.c.start, chunks.c.end, chunks.c.text, chunks.c.document_row)
         with reading(self.engine) as connection:
-            rows = connection.execute(select(chunks).where(chunks.c.id.in_(keys))).all()
-            wanted = {row.document_row for row in rows}
-            query = select(*_SHORT_COLUMNS).where(documents.c.id.in_(wanted))
-            owners = {owner.id: owner for owner in connection.execute(query)}
-        return {row.id: (row, owners[row.document_row]) for row in rows}
+            rows = connection.execute(select(*chunk_columns).where(chunks.c.id.in_(keys))).all()
+            query = select(*_OWNER_COLUMNS).where(documents.c.id.in_({row[-1] for row in rows}))
+            owners = {
+                row: _Owner(collection, document_id, revision, title, metadata, _span(valid_from, valid_to))
+                for row, collection, document_id, revision, title, metadata, valid_from, valid_to in (
+                    connection.execute(query)
+                )
+            }
+        return {key: (start, end, text, owners[row]) for key, start, end, text, row in rows}
 
     def _valid(self, version: int | None) -> ColumnElement[bool]:
         ours = documents.c.collection_id == self.id
@@ -306,12 +332,6 @@ def _chunk(row: Row[Any]) -> Chunk:
 
 def _chunk_id(document_id: str, revision: str, start: int, end: int) -> str:
     return f"{document_id}@{revision[:8]}:{start}-{end}"
-
-
-def _is_valid(owner: Row[Any], version: int | None) -> bool:
-    if version is None:
-        return owner.valid_to is None
-    return bool(owner.valid_from <= version and (owner.valid_to is None or owner.valid_to > version))
 
 
 def _span(valid_from: int, valid_to: int | None) -> Span:

@@ -153,9 +153,9 @@ class Collection:
 
         The average length of a chunk, which BM25 needs, is measured anew as well.
         """
-        self._writer.remeasure()
         self._index.close()
         shutil.rmtree(self._folder)
+        self._writer.remeasure()  # after the old index is gone: its weights are of the old length
         self._index = self._open_folder(self._folder)
         self._writer = self._new_writer()
         reconcile(self._catalog, self._index, self._writer)

@@ -41,10 +41,17 @@ SPARSE = "bm25"
 MOST_FIELDS = 64
 """Metadata fields that get an index of their own; filters on further ones are right, only slower."""
 
-_EXACT_BELOW_KB = 10_000
-"""Filters that leave fewer kilobytes of vectors are searched exactly, as is an index of this size."""
+_EXACT_BELOW_KB = 40_000
+"""Filters that leave fewer kilobytes of vectors are searched exactly, as is a segment of this size.
+
+That is 26,000 vectors of 384 dimensions, about two milliseconds; a graph loses recall where a filter leaves
+half of its nodes (bench/index.py)."""
 _SPARE_BYTES = 96 * 2**20
 """Free space below which nothing is written: the engine maps its files, and a full disk would kill it."""
+
+_MAPPED: Mapping[str, Any] = {"enable_hnsw": False, "memory": engine.Memory.Cached}
+"""For indexes of the payload: mapped from disk, which opens several times faster than held in memory, and
+without graphs of their own, which would take as long to build as the main one."""
 
 _BRANCH: Mapping[FieldKind, str] = {"text": "t", "number": "n", "boolean": "b"}
 
@@ -68,12 +75,9 @@ class EdgeIndex:
                 self._require_space()
                 folder.mkdir(parents=True)
                 self._shard = engine.EdgeShard.create(str(folder), config)
-                self._create_index(
-                    "live", engine.IntegerIndexParams(lookup=True, range=False, enable_hnsw=False)
-                )
-                for key in ("from", "to"):
+                for key in ("live", "from", "to"):
                     self._create_index(
-                        key, engine.IntegerIndexParams(lookup=False, range=True, enable_hnsw=False)
+                        key, engine.IntegerIndexParams(lookup=key == "live", range=key != "live", **_MAPPED)
                     )
 
     def dense(
@@ -136,12 +140,8 @@ class EdgeIndex:
             path = _path(name, kind)
             if path in present or len(present) >= MOST_FIELDS:
                 continue
-            parameters = (
-                engine.FloatIndexParams(enable_hnsw=False)
-                if kind == "number"
-                else engine.KeywordIndexParams(enable_hnsw=False)
-            )
-            self._create_index(path, parameters)
+            make = engine.FloatIndexParams if kind == "number" else engine.KeywordIndexParams
+            self._create_index(path, make(**_MAPPED))
             present.add(path)
 
     def spans(self) -> Iterator[tuple[int, Span]]:

@@ -13,13 +13,15 @@ from firstfault.verify.terms import terms
 
 BUDGET = 72
 """Words of context that the network reads beside a claim."""
+WIDE = 110
+"""Words of context in which the claim's words are looked for."""
 
 # What the parts of the raw score weigh. Fixed: chosen once on the development sets, the same for every input.
 _STEEP, _HALF = 8.0, 0.5
 """Recall as a logit: `_STEEP * (recall - _HALF)`."""
-_RECALL, _CONFLICT = 2.0, 1.5
-_SILENT, _SILENT_RECALL = 1.5, 3.0
-_FRAME_RECALL = 2.0
+_RECALL, _CONFLICT = 3.0, 1.5
+_SILENT, _SILENT_RECALL = 2.5, 4.0
+_FRAME_RECALL = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Meas
     claim_terms = terms(claim)
     chosen = select(source.sentences, claim_terms, BUDGET)
     nearest = signals.closest(claim_terms, chosen)
-    held = signals.best_passage_recall(claim_terms, chosen)
+    held = signals.best_passage_recall(claim_terms, select(source.sentences, claim_terms, WIDE))
     if discourse.role == "absence" and not claim_terms:
         held = Signal(name=held.name, value=0.0, seen="it names nothing that the sources could hold")
     if discourse.role != "claim":
