@@ -1,4 +1,4 @@
-"""`cases`: where cases come from: recorded requests and the test sets of other tools."""
+"""`cases`: where cases come from: recorded requests, other tools' test sets, and a model that asks."""
 
 import json
 from pathlib import Path
@@ -46,6 +46,31 @@ def from_traces(
         found = [store.get(one) for one in trace_ids] if trace_ids else list(store.newest(limit=limit))
     kept = [trace for trace in found if not only or status(trace) in only]
     _write(list(cases_from(kept, accept=accept)), out)
+
+
+@group.command("generate")
+def generate_(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many cases.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which passages are asked about.")] = 0,
+    out: Out = None,
+) -> None:
+    """Let the configured model ask about your documents; only questions it can answer from them are kept."""
+    from firstfault.cli.progress import case_progress
+    from firstfault.evaluate.generate import TRIES, generate
+
+    with state(context).application() as app:
+        settings = app.settings.generator
+        if settings.kind == "openai":
+            calls = 2 * TRIES * count
+            typer.echo(f"asks {settings.model} at {settings.base_url}: up to {calls:,} requests", err=True)
+        with case_progress() as progress:
+            found = app.run(generate(app, count=count, seed=seed, progress=progress))
+    reasons = ", ".join(f"{number} {reason.replace('_', ' ')}" for reason, number in found.rejected.items())
+    typer.echo(
+        f"{len(found.cases)} kept of {found.tried} tried" + (f"; {reasons}" if reasons else ""), err=True
+    )
+    _write(found.cases, out)
 
 
 @group.command("import")
