@@ -13,6 +13,9 @@ from firstfault.evaluate.metrics import NAMES
 from firstfault.types import CaseResult, Metric, Run
 
 SHOWN_CASES = 10
+SUMMARY = ("context_recall", "faithfulness", "answer_correctness")
+"""What a run is summed up by in a list."""
+
 VERDICT_STYLE = {"better": "green", "worse": "red", "changed": "yellow"}
 
 
@@ -97,16 +100,13 @@ def runs(found: Sequence[Run]) -> None:
     if not found:
         out.print("No runs yet. Make one: firstfault eval CASES")
         return
-    shown = ("context_recall", "faithfulness", "answer_correctness")
-    table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
-    for column in ("run", "cases", *shown, "from"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for one in found:
-        values = [one.metrics[name].value if name in one.metrics else None for name in shown]
-        count = str(one.total) if one.finished else f"of {one.total}, unfinished"
+        values = [one.metrics[name].value if name in one.metrics else None for name in SUMMARY]
+        count = f"{one.total:,}" if one.finished else f"{one.total:,}, unfinished"
         numbers = ["–" if value is None else _number(value) for value in values]
-        table.add_row(one.id, count, *numbers, Text(one.cases))
-    out.print(table)
+        rows.append([one.id, count, *numbers, one.cases])
+    _lines(out, ["run", "cases", "recall", "faithful", "correct", "from"], rows, styles=[""] * len(rows))
 
 
 def comparison(before: Run, after: Run, differences: Sequence[Difference]) -> None:
@@ -125,29 +125,45 @@ def comparison(before: Run, after: Run, differences: Sequence[Difference]) -> No
         for flip in one.flips[:SHOWN_CASES]:
             style = "green" if flip.better else "red"
             numbers = f"{_number(flip.before)} → {_number(flip.after)}"
-            out.print(Text(f"  {one.name} {numbers}  {flip.case_id}  {flip.question}", style=style))
+            line = Text(f"  {one.name} {numbers}  {flip.case_id}  {flip.question}", style=style)
+            out.print(line, soft_wrap=True)
         if len(one.flips) > SHOWN_CASES:
             out.print(Text(f"  … and {len(one.flips) - SHOWN_CASES} more; --json has them all", style="dim"))
 
 
 def _differences(differences: Sequence[Difference]) -> None:
-    table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
-    for column in ("metric", "before", "after", "difference", "95 % interval", "p", "n", "flips", ""):
-        table.add_column(column, justify="left" if column in ("metric", "") else "right", no_wrap=True)
+    rows = []
     for one in differences:
         better = sum(flip.better for flip in one.flips)
-        table.add_row(
-            one.name,
-            _number(one.before),
-            _number(one.after),
-            f"{one.delta:+.3f}",
-            _interval(one.ci_low, one.ci_high),
-            f"{one.p_value:.3f}",
-            str(one.n),
-            f"+{better} −{len(one.flips) - better}" if one.flips else "",
-            Text(one.verdict, style=VERDICT_STYLE.get(one.verdict, "dim")),
+        rows.append(
+            [
+                one.name,
+                _number(one.before),
+                _number(one.after),
+                f"{one.delta:+.3f}",
+                _interval(one.ci_low, one.ci_high),
+                f"{one.p_value:.3f}",
+                str(one.n),
+                f"+{better} −{len(one.flips) - better}" if one.flips else "",
+                one.verdict,
+            ]
         )
-    console().print(table)
+    header = ["metric", "before", "after", "change", "95 % interval", "p", "n", "flips", ""]
+    _lines(console(), header, rows, styles=[VERDICT_STYLE.get(one.verdict, "dim") for one in differences])
+
+
+def _lines(
+    out: Console, header: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Sequence[str]
+) -> None:
+    """Rows in columns as wide as they need: a narrow terminal breaks lines, it never loses a number.
+
+    The last column of each row has its style.
+    """
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    for row, style in zip((header, *rows), ("bold", *styles), strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        line = Text("  ".join(cells[:-1]) + "  ", style="bold" if row is header else "")
+        out.print(line.append(row[-1], style=style), soft_wrap=True)
 
 
 def _interval(low: float | None, high: float | None) -> str:
