@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.peers.corpus import data_folder
 from bench.ranking import first_seen, hit, mean, ndcg
-from firstfault.answer import Application, search
+from firstfault.answer import Application
 from firstfault.config import load
 from firstfault.ingest import Chunker, ingest
 
@@ -38,7 +38,7 @@ def main(name: str = "xquad") -> None:
                 arm: [] for arm in ("dense", "bm25", "fuse", "rerank", "final")
             }
             for case in cases:
-                hits = search(app, case["question"])
+                hits = app.search(case["question"])
                 for arm, found in rankings.items():
                     placed = [h for h in hits if arm in h.arms]
                     order = hits if arm == "final" else sorted(placed, key=lambda h: h.arms[arm].rank)

@@ -2,13 +2,9 @@
 
     python -m bench.verifier_calibration [--write]
 
-Platt's curve, fitted with equal weight to each set, is moved on a grid to where the largest calibration
-error of
-the three is smallest. ExpertQA is left out, because its stored evidence is clipped: no curve over a score
-that
-cannot see the evidence would be right there and elsewhere. Whole answers are left out, because their
-sentences
-are in already.
+Platt's curve, fitted with equal weight to each set, is moved on a grid to where the largest calibration error
+of the three is smallest. ExpertQA is left out: its stored text is clipped, and no curve over a score that
+cannot see the evidence would be right there and elsewhere. Whole answers: their sentences are in.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 from bench.peers import measure
 from bench.peers.corpus import Passage
 
-from firstfault.answer import Application, search
+from firstfault.answer import Application
 from firstfault.cli import app as command_line
 from firstfault.config import load
 from firstfault.models.onnx_embedder import OnnxEmbedder
@@ -44,7 +44,7 @@ class Firstfault:
         self.application = Application(load(home))
 
     def search(self, query: str, k: int, where: dict[str, str] | None = None) -> list[str]:
-        return _documents(search(self.application, query, where=_filter(where)))[:k]
+        return _documents(self.application.search(query, where=_filter(where)))[:k]
 
     def lexical(self, query: str, k: int, where: dict[str, str] | None = None) -> list[str] | None:
         return self._arm("bm25", query, k, where)
@@ -63,7 +63,7 @@ class Firstfault:
         self.application.close()
 
     def _arm(self, arm: str, query: str, k: int, where: dict[str, str] | None) -> list[str]:
-        hits = [hit for hit in search(self.application, query, where=_filter(where)) if arm in hit.arms]
+        hits = [hit for hit in self.application.search(query, where=_filter(where)) if arm in hit.arms]
         return _documents(sorted(hits, key=lambda hit: hit.arms[arm].rank))[:k]
 
 

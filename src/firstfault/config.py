@@ -26,7 +26,7 @@ DEFAULT_FILE = Path("firstfault.toml")
 class Section(BaseModel):
     """A table of the configuration file. Frozen; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class EmbedderConfig(Section):
@@ -49,11 +49,11 @@ class IndexConfig(Section):
 
     kind: Literal["edge", "qdrant"] = "edge"
     """`edge`: Qdrant's engine in this process; `qdrant`: a cluster."""
-    hnsw_m: int = Field(default=16, ge=4, le=128)
+    hnsw_m: int = Field(default=32, ge=4, le=128)
     """Edges per node of the HNSW graph."""
-    hnsw_ef_construct: int = Field(default=128, ge=16)
+    hnsw_ef_construct: int = Field(default=200, ge=16)
     """Candidates considered while the graph is built."""
-    hnsw_ef: int = Field(default=128, ge=8)
+    hnsw_ef: int = Field(default=256, ge=8)
     """Candidates considered while the graph is searched; more = better recall, slower."""
 
 
@@ -185,16 +185,16 @@ class EvaluateConfig(Section):
 class Settings(Section):
     """The whole configuration file."""
 
-    embedder: EmbedderConfig = EmbedderConfig()
-    index: IndexConfig = IndexConfig()
-    chunking: ChunkingConfig = ChunkingConfig()
-    search: SearchConfig = SearchConfig()
-    pack: PackConfig = PackConfig()
-    generator: GeneratorConfig = GeneratorConfig()
-    answer: AnswerConfig = AnswerConfig()
-    verifier: VerifierConfig = VerifierConfig()
-    trace: TraceConfig = TraceConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
+    index: IndexConfig = Field(default_factory=IndexConfig)
+    chunking: ChunkingConfig = Field(default_factory=ChunkingConfig)
+    search: SearchConfig = Field(default_factory=SearchConfig)
+    pack: PackConfig = Field(default_factory=PackConfig)
+    generator: GeneratorConfig = Field(default_factory=GeneratorConfig)
+    answer: AnswerConfig = Field(default_factory=AnswerConfig)
+    verifier: VerifierConfig = Field(default_factory=VerifierConfig)
+    trace: TraceConfig = Field(default_factory=TraceConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
 
     def fingerprint(self) -> str:
         """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
@@ -331,7 +331,7 @@ def _validate(
     for section, table in changes.items():
         values.setdefault(section, {}).update(table)
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate({name: values.get(name, {}) for name in Settings.model_fields})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -1,8 +1,8 @@
-"""The answer path: a question in, a verified, cited answer and its trace out."""
+"""The answer path: a question in, a verified, cited answer and its trace out.
+
+`Application` is the door. Inside an event loop, await `firstfault.answer.ask.ask` instead of its `ask`.
+"""
 
 from firstfault.answer.application import Application
-from firstfault.answer.ask import ask
-from firstfault.answer.replay import replay
-from firstfault.answer.search import search
 
-__all__ = ["Application", "ask", "replay", "search"]
+__all__ = ["Application"]

@@ -122,11 +122,11 @@ class Application:
         chunker = Chunker(self.settings.chunking, self.embedder)
         return ingest(self.collection, paths, chunker=chunker, metadata=metadata, prune=prune)
 
-    def search(self, question: str, *, where: str | None = None) -> "tuple[Hit, ...]":
+    def search(self, question: str, *, where: str | None = None, exact: bool = False) -> "tuple[Hit, ...]":
         """Every candidate in final order; see `firstfault.answer.search`."""
         from firstfault.answer.search import search
 
-        return search(self, question, where=where)
+        return search(self, question, where=where, exact=exact)
 
     def ask(
         self,

@@ -64,24 +64,25 @@ def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> 
     checked = []
     for row, (start, end, text, marks) in enumerate(sentences):
         by_passage = verdicts[row * width : (row + 1) * width]
-        support = _whole(text, passages, by_passage, verifier)
         sources = _attribute(text, marks, list(zip(passages, by_passage, strict=True)), span)
+        support = _whole(text, [passage for passage, _ in sources], by_passage, verifier)
         checked.append(Checked(start=start, end=end, text=text, support=support, sources=sources))
     return checked
 
 
-def _whole(
-    text: str, passages: Sequence[Passage], by_passage: Sequence[Support], verifier: Verifier
-) -> Support:
-    """The verdict on a sentence against all passages: the best one alone, or all of them together."""
-    if not passages:
+def _whole(text: str, cited: Sequence[Passage], by_passage: Sequence[Support], verifier: Verifier) -> Support:
+    """The verdict on a sentence: that of the best passage alone, or of all that it cites together.
+
+    What it does not cite cannot add up to support: words of one passage with a name from another would.
+    """
+    if not by_passage:
         return verifier.verify_claims([([], text)])[0]
     best = max(by_passage, key=_strength)
-    if best.label == "supported" or len(passages) == 1:
+    if best.label == "supported" or len(cited) < 2:
         return best
-    together = verifier.verify_claims([([_titled(passage) for passage in passages], text)])[0]
+    together = verifier.verify_claims([([_titled(passage) for passage in cited], text)])[0]
     if together.evidence is not None:
-        together = _in_text(together, passages[together.evidence.context])
+        together = _in_text(together, cited[together.evidence.context])
     return max(best, together, key=_strength)
 
 

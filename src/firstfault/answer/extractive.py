@@ -38,5 +38,5 @@ def extract(question: str, context: Context, *, embedder: Embedder, least: float
 
 
 def _says_something(sentence: str) -> bool:
-    """Whether it is a sentence, and no heading or scrap."""
-    return not sentence.startswith("#") and len(sentence.split()) >= LEAST_WORDS
+    """Whether it is a sentence, and no heading, code, table row or scrap."""
+    return not sentence.startswith(("#", ">>>", "`", "|", "...")) and len(sentence.split()) >= LEAST_WORDS

@@ -51,10 +51,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
-    from firstfault.answer import search as run
-
     with state(context).application() as app:
-        hits = run(app, question, where=where, exact=exact)
+        hits = app.search(question, where=where, exact=exact)
     if as_json:
         print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})
         return

@@ -64,8 +64,8 @@ def ingest_standard_library(given: State, out: "Console") -> None:
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show how much is stored, with which embedder, and what failed."""
-    with state(context).application() as app:
-        info, failures = app.collection.info(), app.collection.failures()
+    with state(context).stored() as collection:
+        info, failures = collection.info(), collection.failures()
     if as_json:
         print_json({**asdict(info), "failed": [asdict(failure) for failure in failures]})
         return
@@ -80,8 +80,8 @@ def documents(
     as_json: Json = False,
 ) -> None:
     """List the live documents."""
-    with state(context).application() as app:
-        found = list(app.collection.documents())
+    with state(context).stored() as collection:
+        found = list(collection.documents())
     if as_json:
         print_json({"documents": [asdict(row) for row in (found[:limit] if limit else found)]})
         return

@@ -25,6 +25,8 @@ QUESTIONS: tuple[tuple[str, str | None], ...] = (
 def demo(context: typer.Context) -> None:
     """Ingest the Python standard library's documentation and answer questions from it."""
     from firstfault.cli import corpus, render
+    from firstfault.cli.progress import download_progress
+    from firstfault.models import store
 
     given = state(context)
     home = given.home or DEMO_HOME
@@ -35,6 +37,8 @@ def demo(context: typer.Context) -> None:
         collection=given.collection,
     )
     out = render.console()
+    with download_progress() as progress:
+        store.pull(progress=progress)
     out.print("[bold]1. Ingest[/]  the documentation of this interpreter's standard library")
     corpus.ingest_standard_library(shared, out)
     out.print("\n[bold]2. Ask[/]  five questions of a 135M model: watch what it invents being caught")

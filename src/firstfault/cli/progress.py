@@ -37,6 +37,8 @@ def download_progress() -> Iterator[Callable[[str, int, int], None]]:
             progress.start()
             bars[name] = progress.add_task(name, total=total)
         progress.update(bars[name], completed=done, total=total)
+        if progress.finished:
+            progress.stop()
 
     try:
         yield update

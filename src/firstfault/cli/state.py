@@ -13,6 +13,7 @@ from firstfault.errors import InputError
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
+    from firstfault.collection import Collection
     from firstfault.config import Config
     from firstfault.trace import TraceStore
 
@@ -63,6 +64,16 @@ class State:
             ) as application,
         ):
             yield application
+
+    @contextmanager
+    def stored(self) -> Iterator["Collection"]:
+        """The collection without its embedder, for commands that only look at what is stored."""
+        from firstfault.collection import Collection
+
+        with Collection.open(
+            self.config.home, name=self.collection, settings=self.config.settings, write=False
+        ) as collection:
+            yield collection
 
     @contextmanager
     def traces(self) -> Iterator["TraceStore"]:

@@ -46,7 +46,7 @@ def _front_matter(text: str) -> tuple[dict[str, Any], int]:
 
 
 def _yaml(block: str) -> Any:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         return yaml.load(block, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from firstfault.ingest.sentences import sentence_spans
+from firstfault.sentences import sentence_spans
 
 
 class Edge(IntEnum):

@@ -1,0 +1,76 @@
+"""A stretch of prose in, the spans of its sentences out: `text[start:end]`, in order, never overlapping.
+
+Shared by chunking and by the verifier. Every character that is not white space lies in exactly one span.
+"""
+
+import re
+from collections.abc import Iterator
+
+_ABBREVIATIONS_TEXT = """
+mr mrs ms dr prof sr jr st vs etc eg ie e.g i.e cf al rev gen col sgt capt lt gov sen rep hon inc ltd co
+corp dept univ assn bros approx ca apr jun jul aug sep sept oct nov dec u.s u.k u.n e.u a.m p.m d.c ph.d
+m.d b.a m.a b.sc m.sc bzw z.b d.h u.a ggf usw bspw evtl sog m mme mlle env av apr.j.-c sra dra ud uds pág
+núm
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
+"""Words that end with a full stop without ending a sentence (lower case, last stop removed)."""
+
+_BEFORE_NUMBERS = frozenset(
+    "no nos art sec ch p pp ed eds vol vols fig figs eq ref refs nr jan feb mar".split()
+)
+"""Abbreviations only where a number follows: elsewhere they are words, or end a sentence."""
+_ENDERS = ".!?…。！？；؟।॥‽"
+_WIDE_ENDERS = "。！？；؟।॥"
+MARK = r"\[\s*\^?\d+(?:\s*[,;–-]\s*\d+)*\s*\]"
+_BOUNDARY = re.compile(
+    rf"(?P<stop>[{_ENDERS}]+)(?P<close>[\"'”’»)\]}}*_`」』）]*)(?P<marks>(?:[ \t]*{MARK})*)(?P<gap>\s+|$)?"
+)
+_MARKER_ONLY = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|[-*+•‣–])$")
+_LAST_WORD = re.compile(r"[\w.\-]+$")
+
+
+def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield `(start, end)` of each sentence in `text[start:end]`; outer white space lies in none.
+
+    Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a sentence,
+    and neither does a full stop before a lower-case word, unless a citation mark such as `[1]` follows it:
+    marks belong to the sentence before them. Chinese, Japanese, Arabic and Hindi full stops need no space.
+    """
+    begin = start
+    for match in _BOUNDARY.finditer(text, start, end):
+        if _ends_sentence(text, begin, match, end):
+            yield from stripped(text, begin, match.end("marks"))
+            begin = match.end("marks")
+    yield from stripped(text, begin, end)
+
+
+def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> bool:
+    stop, gap = match["stop"], match["gap"]
+    after = match.end()
+    if match["marks"] or any(mark in _WIDE_ENDERS for mark in stop):
+        return True
+    if gap is None and match.end("marks") < end and not match["marks"]:
+        return False
+    following = text[after : after + 1]
+    if following and following.islower():
+        return False
+    if stop == ".":
+        head = text[begin : match.start()]
+        if _MARKER_ONLY.match(head + "."):
+            return False
+        word = _LAST_WORD.search(head)
+        if word is not None and not match["marks"] and following:
+            last = word[0].lower().lstrip("-.")
+            single = len(last) == 1 and last.isalpha()
+            return not (single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit()))
+    return True
+
+
+def stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the span without its outer white space, or nothing when nothing is left."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield start, end
