@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from firstfault.answer import ask
+from firstfault.answer.ask import ask
 from firstfault.collection.database import connect
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.evaluate.aggregate import aggregate
