@@ -153,6 +153,35 @@ class TraceConfig(Section):
     """Traces waiting to be written; when full, the next request waits: none is dropped."""
 
 
+class EvaluateConfig(Section):
+    """How runs over cases are judged. A limit that is not set is not judged."""
+
+    context_recall: float | None = Field(default=0.5, ge=0, le=1)
+    """Least share of the gold evidence that must reach the prompt."""
+    context_precision: float | None = Field(default=None, ge=0, le=1)
+    """Least share of the prompt's passages that hold gold evidence; it cannot exceed evidence / top_k."""
+    faithfulness: float | None = Field(default=0.8, ge=0, le=1)
+    """Least share of sentences that the passages support."""
+    answer_correctness: float | None = Field(default=None, ge=0, le=1)
+    """Least agreement with the expected answers."""
+    citation_recall: float | None = Field(default=None, ge=0, le=1)
+    """Least share of sentences that their citations support."""
+    citation_precision: float | None = Field(default=None, ge=0, le=1)
+    """Least share of citations that are needed and hold."""
+    abstention_accuracy: float | None = Field(default=None, ge=0, le=1)
+    """Least share of cases that are rightly answered or rightly not."""
+    format_validity: float | None = Field(default=0.99, ge=0, le=1)
+    """Least share of answers that satisfy their schema."""
+    hallucination_rate: float | None = Field(default=0.2, ge=0, le=1)
+    """Greatest share of sentences that neither passages nor the expected answer support."""
+    error_rate: float | None = Field(default=0.0, ge=0, le=1)
+    """Greatest share of cases whose request fails."""
+    latency_p95_ms: float | None = Field(default=None, gt=0)
+    """Greatest 95th percentile of the whole request, in milliseconds."""
+    parallel: int = Field(default=4, ge=1, le=64)
+    """Requests at a time to a generator behind an endpoint; embedded models take one at a time."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
@@ -165,10 +194,11 @@ class Settings(Section):
     answer: AnswerConfig = Field(default_factory=AnswerConfig)
     verifier: VerifierConfig = Field(default_factory=VerifierConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
 
     def fingerprint(self) -> str:
-        """16 hex digits; equal settings have equal fingerprints."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"evaluate"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":

@@ -5,7 +5,7 @@ Every type is frozen. Offsets are in characters (Unicode code points), half-open
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Scalar = str | int | float | bool
 """A metadata value that can be filtered on; a list of them means "any of these"."""
@@ -313,6 +313,8 @@ class Trace:
     """The first stage that was run again; results of earlier stages are those of the original."""
     error: str | None = None
     """What ended the request, if it failed."""
+    case: str | None = None
+    """The evaluation case that asked; None for a question of a user."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""
@@ -326,3 +328,109 @@ class Trace:
     def events(self) -> list[tuple[str, Event]]:
         """Every event with the stage in which it happened, in order."""
         return [(span.stage, event) for span in self.spans for event in span.events]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceUnit:
+    """One piece of gold evidence: what must be found for a case to be answerable."""
+
+    document: str
+    """Id of the document that holds it."""
+    quote: str | None = None
+    """The words that matter, white space aside as they stand in the document; None = any part of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A question with what is known about its answer."""
+
+    id: str
+    question: str
+    answer: str | None = None
+    """The expected answer, in any wording."""
+    answerable: bool | None = None
+    """Whether the documents hold the answer; None = not known."""
+    evidence: tuple[EvidenceUnit, ...] = ()
+    where: str | None = None
+    """Metadata filter to ask with."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema that the answer must satisfy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One metric on one case."""
+
+    value: float | None
+    """None when it could not be measured. Never NaN."""
+    reason: str = ""
+    """Why there is no value."""
+
+
+EvidenceState = Literal["found", "not_in_context", "missing_document", "missing_quote"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What came of one case."""
+
+    case_id: str
+    question: str
+    trace_id: str | None
+    """The recorded request; None when it failed before one was recorded."""
+    answer: str | None
+    """As shown; None when none was generated."""
+    abstained: bool | None
+    evidence: tuple[EvidenceState, ...]
+    """What became of each unit of gold evidence, in the order of the case."""
+    scores: Mapping[str, Score]
+    timings_ms: Mapping[str, float]
+    """Per stage, then `time_to_first_token` and `total`."""
+    error: str | None = None
+    """What ended the request, if it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric over the cases of a run."""
+
+    value: float | None
+    """None with a reason when no case had a value. Never NaN."""
+    ci_low: float | None
+    ci_high: float | None
+    """95 % interval; None when too few values allow one."""
+    n: int
+    """Cases that had a value."""
+    status: Status
+    """`fail` = beyond its limit, `warn` = within it but the interval reaches beyond, `unknown` = no value
+    or no limit."""
+    reason: str
+    limit: float | None = None
+    """From the settings; None = not judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An evaluation: cases, the settings they ran under, and what was measured."""
+
+    id: str
+    at: str
+    """When it began, ISO 8601 in UTC."""
+    cases: str
+    """Where the cases came from."""
+    cases_hash: str
+    """SHA-256 of the cases; equal hashes are equal cases."""
+    collection: str
+    corpus_version: int
+    fingerprint: str
+    """Of everything that decides the numbers: settings, embedder, verifier."""
+    settings: Mapping[str, Mapping[str, Scalar | None]]
+    generation: bool
+    """Whether answers were generated, or only contexts assembled."""
+    total: int
+    """Cases to run."""
+    done: int = 0
+    """Cases that have a result."""
+    finished: bool = False
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """By name; empty until the run is finished."""

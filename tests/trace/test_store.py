@@ -153,7 +153,9 @@ def test_status_is_the_worst_that_matters() -> None:
     assert status(answered("supported", "unsupported")) == "partial"
     assert status(answered("uncertain", "unsupported")) == "unsupported"
     assert status(replace(make(1), error="gone")) == "error"
-    assert status(make(1)) == "abstained"
+    assert status(make(1)) == "retrieved"
+    silent = Answer(text="t", abstained=True, claims=(), citations=())
+    assert status(replace(make(1), answer=silent)) == "abstained"
 
 
 def test_as_dict_is_plain_json_and_timings_add_up() -> None:

@@ -3,11 +3,11 @@
 In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import ConfigError
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from firstfault.trace import TraceStore
     from firstfault.types import Hit, Metadata, Trace
     from firstfault.verify import Verifier
+
+
+T = TypeVar("T")
 
 
 class Application:
@@ -136,13 +139,17 @@ class Application:
         """Answer a question where no event loop is running; see `firstfault.answer.ask`."""
         from firstfault.answer.ask import ask
 
-        return self._runner.run(ask(self, question, where=where, settings=settings, listener=listener))
+        return self.run(ask(self, question, where=where, settings=settings, listener=listener))
 
     def replay(self, trace: "Trace", changes: Mapping[str, str], *, where: str | None = None) -> "Trace":
         """Run a recorded request again; see `firstfault.answer.replay`."""
         from firstfault.answer.replay import replay
 
-        return self._runner.run(replay(self, trace, changes, where=where))
+        return self.run(replay(self, trace, changes, where=where))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run asynchronous work on the application's own event loop, where no other is running."""
+        return self._runner.run(work)
 
     async def aclose(self) -> None:
         """Write what is pending and release the home.

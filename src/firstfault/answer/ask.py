@@ -34,8 +34,13 @@ async def ask(
     listener: Listener | None = None,
     prior: Trace | None = None,
     start: Stage = Stage.FILTER,
+    generate: bool = True,
+    case: str | None = None,
 ) -> Trace:
     """Answer a question from the collection and record how.
+
+    Without `generate` the path ends when the context is packed: the trace has no answer. `case` is the id of
+    the evaluation case that asks.
 
     Raises:
         InputError: the question or the filter cannot be used. Nothing is recorded.
@@ -59,8 +64,9 @@ async def ask(
     try:
         ranking = retrieve(app, request)
         context = _pack(app, request, ranking)
-        generation = await _generate(app, request, ranking, context, listener)
-        answer = _cite(app, request, context, generation)
+        if generate:
+            generation = await _generate(app, request, ranking, context, listener)
+            answer = _cite(app, request, context, generation)
     except InputError:
         raise
     except FirstfaultError as error:
@@ -87,6 +93,7 @@ async def ask(
         replay_of=prior.id if prior else None,
         replayed_from=start.value if prior else None,
         error=str(failure) if failure else None,
+        case=case,
     )
     app.traces.put(trace)
     if failure:

@@ -29,6 +29,7 @@ FIRST_STAGE: dict[str, Stage] = {
     "answer": Stage.CITE,
     "verifier": Stage.CITE,
     "trace": Stage.CITE,
+    "evaluate": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""
 

@@ -70,3 +70,22 @@ def ingest_progress() -> Iterator["Callable[[Progress], None]"]:
 
     with bar:
         yield update
+
+
+@contextmanager
+def case_progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar over cases."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    bar = bars.Progress(
+        bars.TextColumn("  {task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("cases"),
+        bars.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("evaluating", total=None)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)

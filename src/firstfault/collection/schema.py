@@ -109,6 +109,23 @@ failures = Table(
     Column("at", Text, nullable=False, comment="UTC, ISO 8601"),
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("finished", Boolean, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
+
+run_cases = Table(
+    "run_cases",
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False, comment="of the case in its file"),
+    Column("record", LargeBinary, nullable=False),
+)
+
 traces = Table(
     "traces",
     metadata,

@@ -183,10 +183,13 @@ class TraceStore:
 
 
 def status(trace: Trace) -> str:
-    """One word: `error`, `abstained`, `supported`, `partial` or `unsupported`."""
+    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `supported`, `partial` or
+    `unsupported`."""
     if trace.error is not None:
         return "error"
-    if trace.answer is None or trace.answer.abstained:
+    if trace.answer is None:
+        return "retrieved"
+    if trace.answer.abstained:
         return "abstained"
     labels = {claim.verdict.label for claim in trace.answer.claims}
     if labels <= {"supported"}:

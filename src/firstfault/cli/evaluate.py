@@ -1,0 +1,173 @@
+"""`eval`, `runs` and `compare-runs`: how good the answers are, and whether they got better."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstfault.cli.progress import case_progress
+from firstfault.cli.state import Json, State, print_json, state
+from firstfault.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstfault.evaluate import RunStore
+    from firstfault.evaluate.compare import Difference
+    from firstfault.types import CaseResult, Run
+
+RunId = Annotated[str, typer.Argument(help='A run id, enough of its beginning, or "last".')]
+
+
+def eval_(
+    context: typer.Context,
+    cases: Annotated[Path, typer.Argument(help="Cases: JSONL of {id, question, answer?, evidence?, ...}.")],
+    no_generation: Annotated[
+        bool, typer.Option("--no-generation", help="Stop at the packed context: retrieval metrics only.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only the first N cases.")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit 1 when a metric fails its limit.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option(help="A run to compare with; with --gate a significant loss fails.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write a JUnit report here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a Markdown report here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the application over cases and measure every stage. An interrupted run is continued."""
+    from firstfault.evaluate import evaluate, read_cases, report
+    from firstfault.evaluate import gate as gates
+    from firstfault.evaluate.run import cost
+
+    found = read_cases(cases)[:limit]
+    given = state(context)
+    with given.application() as app:
+        earlier = _baseline(given, baseline)
+        planned = cost(app, found, generation=not no_generation)
+        if planned is not None:
+            typer.echo(
+                f"asks {planned.endpoint}: up to {planned.requests:,} requests, "
+                f"{planned.input_tokens:,} tokens in, {planned.output_tokens:,} out",
+                err=True,
+            )
+        with case_progress() as progress:
+            run = evaluate(app, found, source=str(cases), generation=not no_generation, progress=progress)
+        limits = app.settings.evaluate
+    with _runs(given) as store:
+        results = list(store.results(run.id).values())
+    differences: list[Difference] = []
+    if earlier is not None:
+        from firstfault.evaluate.compare import compare
+
+        differences = compare(earlier, results, limits)
+    judged = gates.judge(run, differences)
+    for path, text in (
+        (junit, report.junit(run, results, judged)),
+        (markdown, report.markdown(run, judged, differences)),
+    ):
+        if path is not None:
+            _write(path, text)
+    if as_json:
+        print_json(
+            {**run_document(run), "gate": asdict(judged), "baseline": [asdict(one) for one in differences]}
+        )
+    else:
+        from firstfault.cli import render_runs
+
+        render_runs.run(run, results, judged, differences, gated=gate)
+    if gate and not judged.passed:
+        raise typer.Exit(1)
+
+
+def runs(
+    context: typer.Context,
+    run_id: Annotated[str | None, typer.Argument(help='Show this run; "last" is the newest.')] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List evaluation runs, or show one with its cases."""
+    from firstfault.cli import render_runs
+    from firstfault.evaluate import gate as gates
+
+    with _runs(state(context)) as store:
+        if run_id is None:
+            found = store.newest(limit=limit)
+            if as_json:
+                print_json({"runs": [run_document(run) for run in found]})
+            else:
+                render_runs.runs(found)
+            return
+        run = store.get(run_id)
+        results = list(store.results(run.id).values())
+    if as_json:
+        print_json({**run_document(run), "cases": [asdict(result) for result in results]})
+        return
+    render_runs.run(run, results, gates.judge(run), [], gated=False)
+
+
+def compare_runs(
+    context: typer.Context,
+    before: RunId,
+    after: RunId,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs case by case: paired differences, intervals, and the cases that flipped."""
+    from firstfault.evaluate.compare import compare
+
+    given = state(context)
+    with _runs(given) as store:
+        earlier, later = store.get(before), store.get(after)
+        differences = compare(
+            list(store.results(earlier.id).values()),
+            list(store.results(later.id).values()),
+            given.config.settings.evaluate,
+        )
+    if as_json:
+        print_json({"before": earlier.id, "after": later.id, "metrics": [asdict(one) for one in differences]})
+        return
+    from firstfault.cli import render_runs
+
+    render_runs.comparison(earlier, later, differences)
+
+
+def run_document(run: "Run") -> dict[str, Any]:
+    """The JSON document of `eval --json`: a contract that scripts rely on."""
+    fields = asdict(run)
+    return {"run_id": fields.pop("id"), "metrics": fields.pop("metrics"), **fields}
+
+
+@contextmanager
+def _runs(given: State) -> "Iterator[RunStore]":
+    from firstfault.collection.database import connect
+    from firstfault.evaluate import RunStore
+
+    store = RunStore(connect(given.config.home, create=False))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _baseline(given: State, run_id: str | None) -> "Sequence[CaseResult] | None":
+    """The results of the baseline, found before anything is run."""
+    if run_id is None:
+        return None
+    with _runs(given) as store:
+        return list(store.results(store.get(run_id).id).values())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands on the root."""
+    app.command("eval")(eval_)
+    app.command()(runs)
+    app.command("compare-runs")(compare_runs)

@@ -1,0 +1,182 @@
+"""Running cases: an open application and cases in, a stored run with its metrics out.
+
+Every result is stored when its case is done. When a run was interrupted, the same call goes on where it
+stopped, as long as cases, settings and corpus are the same.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from firstfault.answer.ask import ask
+from firstfault.collection.database import connect
+from firstfault.errors import FirstfaultError, InputError
+from firstfault.evaluate.aggregate import aggregate
+from firstfault.evaluate.cases import hash_cases
+from firstfault.evaluate.evidence import Locator
+from firstfault.evaluate.metrics import measure, unmeasured
+from firstfault.evaluate.store import RunStore
+from firstfault.trace.record import new_trace_id
+from firstfault.types import Case, CaseResult, Run
+
+if TYPE_CHECKING:
+    from firstfault.answer import Application
+
+Progress = Callable[[int, int], None]
+"""Called with how many cases are done, and of how many."""
+
+TOKENS_PER_PASSAGE_FRAME = 400
+"""Of instructions and question around the passages, in the estimate of what a paid endpoint will see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a run will ask of endpoints, at most, before anything is asked."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    endpoint: str
+
+
+def evaluate(
+    app: "Application",
+    cases: Sequence[Case],
+    *,
+    source: str = "",
+    generation: bool = True,
+    progress: Progress | None = None,
+) -> Run:
+    """Run the application over the cases and measure it. `source` says where the cases came from.
+
+    A case whose request fails is a result with an error; the run goes on.
+
+    Raises:
+        InputError: there are no cases.
+        MissingError: there is no such collection, or a model is missing.
+    """
+    if not cases:
+        raise InputError("There are no cases to run.", hint="Give a file with at least one case.")
+    if generation:
+        app.generator(app.settings.generator)  # a missing model ends the run here, not in every case
+    with closing(RunStore(connect(app.config.home))) as store:
+        run = _begin(app, cases, source, generation, store)
+        done = store.results(run.id)
+        waiting = [(position, case) for position, case in enumerate(cases) if position not in done]
+        if progress:
+            progress(len(done), run.total)
+
+        def keep(position: int, result: CaseResult) -> None:
+            store.add(run.id, position, result)
+            done[position] = result
+            if progress:
+                progress(len(done), run.total)
+
+        app.run(_run_all(app, waiting, generation, keep))
+        results = [done[position] for position in range(run.total)]
+        metrics = aggregate(results, app.settings.evaluate)
+        run = replace(run, done=run.total, finished=True, metrics=metrics)
+        app.traces.flush()
+        store.finish(run)
+    return run
+
+
+def cost(app: "Application", cases: Sequence[Case], *, generation: bool = True) -> Cost | None:
+    """What a run would ask of a generator behind an endpoint; None when it is in this process."""
+    settings = app.settings
+    if not generation or settings.generator.kind != "openai":
+        return None
+    prompt = settings.pack.budget_tokens + TOKENS_PER_PASSAGE_FRAME
+    return Cost(
+        requests=len(cases),
+        input_tokens=len(cases) * prompt,
+        output_tokens=len(cases) * settings.generator.max_tokens,
+        endpoint=f"{settings.generator.model} at {settings.generator.base_url}",
+    )
+
+
+def _begin(app: "Application", cases: Sequence[Case], source: str, generation: bool, store: RunStore) -> Run:
+    """A new run, or the one that was interrupted under the same conditions."""
+    now = datetime.now(UTC)
+    verifier = app.verifier(app.settings.verifier).name
+    parts = (app.settings.fingerprint(), app.embedder.fingerprint, verifier)
+    run = Run(
+        id=f"run-{new_trace_id(now)}",
+        at=now.isoformat(timespec="milliseconds"),
+        cases=source,
+        cases_hash=hash_cases(cases),
+        collection=app.collection.name,
+        corpus_version=app.collection.version,
+        fingerprint=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16],
+        settings=app.settings.model_dump(mode="json"),
+        generation=generation,
+        total=len(cases),
+    )
+    interrupted = store.unfinished(run)
+    if interrupted is not None:
+        return replace(interrupted, settings=run.settings)
+    store.begin(run)
+    return run
+
+
+async def _run_all(
+    app: "Application",
+    waiting: Sequence[tuple[int, Case]],
+    generation: bool,
+    keep: Callable[[int, CaseResult], None],
+) -> None:
+    """Run the cases, several at a time where the generator is behind an endpoint."""
+    remote = generation and app.settings.generator.kind == "openai"
+    queue = iter(waiting)
+    locator = Locator(app)
+
+    async def work() -> None:
+        for position, case in queue:
+            keep(position, await run_case(app, case, locator, generation=generation))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(app.settings.evaluate.parallel if remote else 1):
+                group.create_task(work())
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
+async def run_case(
+    app: "Application", case: Case, locator: Locator, *, generation: bool = True
+) -> CaseResult:
+    """Ask the question of a case and measure what came of it."""
+    try:
+        trace = await ask(app, case.question, where=case.where, generate=generation, case=case.id)
+    except FirstfaultError as error:
+        notes = getattr(error, "__notes__", [])
+        trace_id = next((note.removeprefix("trace ") for note in notes if note.startswith("trace ")), None)
+        return CaseResult(
+            case_id=case.id,
+            question=case.question,
+            trace_id=trace_id,
+            answer=None,
+            abstained=None,
+            evidence=(),
+            scores=unmeasured("the request failed"),
+            timings_ms={},
+            error=str(error),
+        )
+    verifier = app.verifier(app.settings.verifier)
+    gold = locator.locate(case.evidence)
+    measured = measure(case, trace, gold, verifier=verifier, document=locator.text)
+    answer = trace.answer
+    return CaseResult(
+        case_id=case.id,
+        question=case.question,
+        trace_id=trace.id,
+        answer=answer.text if answer else None,
+        abstained=answer.abstained if answer else None,
+        evidence=measured.evidence,
+        scores=measured.scores,
+        timings_ms={name: value for name, value in trace.timings_ms().items() if value is not None},
+    )

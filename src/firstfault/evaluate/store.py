@@ -1,0 +1,113 @@
+"""Runs in the database of a home: begun, added to case by case, finished, found again."""
+
+import zlib
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, insert, select, update
+
+from firstfault.collection.database import reading, writing
+from firstfault.collection.schema import run_cases, runs
+from firstfault.errors import InputError
+from firstfault.types import CaseResult, Run
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def encode(value: Run | CaseResult) -> bytes:
+    """A run or a result as compressed JSON."""
+    kind: Any = type(value)
+    return zlib.compress(_adapter(kind).dump_json(value), level=1)
+
+
+class RunStore:
+    """The runs of one home."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def begin(self, run: Run) -> None:
+        """Store a run that has no results yet."""
+        row = {"id": run.id, "at": run.at, "finished": False, "record": encode(run)}
+        with writing(self._engine) as connection:
+            connection.execute(insert(runs).values(row))
+
+    def add(self, run_id: str, position: int, result: CaseResult) -> None:
+        """Store the result of the case at a position of the file; it survives a crash from here on."""
+        row = {"run_id": run_id, "position": position, "record": encode(result)}
+        with writing(self._engine) as connection:
+            connection.execute(insert(run_cases).values(row))
+
+    def finish(self, run: Run) -> None:
+        """Store the metrics of a run."""
+        with writing(self._engine) as connection:
+            connection.execute(
+                update(runs).where(runs.c.id == run.id).values(finished=True, record=encode(run))
+            )
+
+    def unfinished(self, like: Run) -> Run | None:
+        """The newest unfinished run of the same cases under the same conditions."""
+        query = select(runs.c.record).where(~runs.c.finished).order_by(runs.c.at.desc(), runs.c.id.desc())
+        with reading(self._engine) as connection:
+            found = [_decode_run(record) for record in connection.scalars(query)]
+        return next((run for run in found if _conditions(run) == _conditions(like)), None)
+
+    def results(self, run_id: str) -> dict[int, CaseResult]:
+        """Position → result, in the order of the cases."""
+        query = select(run_cases.c.position, run_cases.c.record).where(run_cases.c.run_id == run_id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(run_cases.c.position)).all()
+        adapter = _adapter(CaseResult)
+        return {position: adapter.validate_json(zlib.decompress(record)) for position, record in rows}
+
+    def get(self, run_id: str) -> Run:
+        """The run with this id, with the only id that begins with it, or the newest for "last".
+
+        Raises:
+            InputError: there is no such run, or several.
+        """
+        query = select(runs.c.id, runs.c.record).order_by(runs.c.at.desc(), runs.c.id.desc())
+        if run_id == "last":
+            query = query.where(runs.c.finished).limit(1)
+        else:
+            query = query.where(runs.c.id.startswith(run_id, autoescape=True)).limit(3)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        rows = [row for row in rows if row.id == run_id] or list(rows)
+        if not rows or not run_id:
+            raise InputError(f"No run '{run_id}'.", hint="`firstfault runs` lists them.")
+        if len(rows) > 1:
+            raise InputError(
+                f"Several runs begin with '{run_id}': {', '.join(row.id for row in rows)}.",
+                hint="Give more of the id.",
+            )
+        return _decode_run(rows[0].record)
+
+    def newest(self, *, limit: int = 20) -> Sequence[Run]:
+        """Runs, newest first."""
+        query = select(runs.c.record).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [_decode_run(record) for record in connection.scalars(query)]
+
+
+def _decode_run(record: bytes) -> Run:
+    run: Run = _adapter(Run).validate_json(zlib.decompress(record))
+    return run
+
+
+def _conditions(run: Run) -> tuple[object, ...]:
+    """What must agree for a run to be continued."""
+    return run.cases_hash, run.collection, run.corpus_version, run.fingerprint, run.generation
