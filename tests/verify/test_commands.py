@@ -58,11 +58,16 @@ def test_the_claim_may_come_from_standard_input(source: Path) -> None:
     assert json.loads(said)["label"] == "supported"
 
 
-def test_nothing_to_check_is_unknown(source: Path) -> None:
-    code, said = run("--context", str(source), " ", "--json")
+def test_what_cannot_be_judged_is_unknown_and_does_not_pass(source: Path) -> None:
+    code, said = run("--context", str(source), "...", "--json")
     found = json.loads(said)
-    assert (code, found["label"], found["score"]) == (0, "unknown", None)
+    assert (code, found["label"], found["score"]) == (1, "unknown", None)
     assert found["reason"]
+
+
+def test_an_empty_claim_is_refused(source: Path) -> None:
+    with pytest.raises(InputError, match="claim is empty"):
+        run("--context", str(source), " ")
 
 
 def test_unreadable_input_is_refused(tmp_path: Path) -> None:
