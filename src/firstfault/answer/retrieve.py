@@ -49,16 +49,14 @@ def retrieve(app: "Application", request: Request, *, exact: bool = False) -> Ra
         )
     recording = request.recording
     search = request.settings.search
+    query: Embedding | None = None
     prior = request.reuses(Stage.INDEX)
     if prior is None:
         with recording.stage(Stage.FILTER) as span:
             where = parse_where(request.where) if request.where is not None else None
-            if where is not None:
-                app.collection.check_filter(where)
             span.note(where=request.where)
         with recording.stage(Stage.EMBED) as span:
-            query: Embedding | None = embed_question(app, request.question)
-            assert query is not None
+            query = embed_question(app, request.question)
             span.note(tokens=query.token_count)
             if query.truncated:
                 span.event("question_truncated", tokens=query.token_count, limit=app.embedder.max_tokens)
@@ -68,7 +66,6 @@ def retrieve(app: "Application", request: Request, *, exact: bool = False) -> Ra
             if where is not None and not any(arms.values()):
                 span.event("filter_admits_nothing", where=request.where)
     else:
-        query = None
         arms = _arms_of(prior)
 
     prior = request.reuses(Stage.FUSE)
