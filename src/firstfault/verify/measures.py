@@ -2,6 +2,7 @@
 it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstfault.types import Signal
@@ -22,6 +23,10 @@ _STEEP, _HALF = 8.0, 0.5
 _RECALL, _CONFLICT = 3.0, 1.5
 _SILENT, _SILENT_RECALL = 2.5, 4.0
 _FRAME_RECALL = 2.5
+
+
+_CHANCE_SLOPE, _CHANCE_SHIFT = 0.74, 1.5
+"""The chance that one sentence of several holds, as a curve over its raw score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,20 @@ class Measures:
         conflict = max(self.value(name) for name in ("number_mismatch", "unseen_entity", "negation_conflict"))
         both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
         return both + _RECALL * recall - _CONFLICT * conflict
+
+
+def together(raws: Sequence[float]) -> float:
+    """The raw score of several sentences that must all hold; a single one keeps its own.
+
+    The chances of the sentences are multiplied, and the product is put back on the scale of one sentence:
+    the weakest decides nearly alone, and the others are heard.
+    """
+    doubts = (
+        math.log1p(math.exp(-min(30.0, max(-30.0, _CHANCE_SLOPE * raw + _CHANCE_SHIFT)))) for raw in raws
+    )
+    doubt = sum(doubts)
+    odds = doubt if doubt > 30 else math.log(math.expm1(doubt))
+    return -(odds + _CHANCE_SHIFT) / _CHANCE_SLOPE
 
 
 def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Measures:
