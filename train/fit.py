@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 AVERAGE = 0.99
-RISE, FALL = 60, 0.35
+RISE, FALL = 60, 0.25
 """Batches in which the learning rate rises; share of all batches in which it falls."""
 FROZEN = 1
 """Layers that stay as they were, with the embeddings."""
@@ -115,7 +115,6 @@ def fit(
             }
             print(json.dumps(note), flush=True)
             running, right, total = 0.0, 0, 0
-        if (step + 1) % 50 == 0:
             state = {"step": step + 1, "average": average, "network": network.state_dict()}
             torch.save(state | {"optimizer": optimizer.state_dict()}, folder / "new.pt")
             (folder / "new.pt").replace(paused)

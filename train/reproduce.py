@@ -14,7 +14,7 @@ from pathlib import Path
 import idf
 
 HERE = Path(__file__).parent
-STEPS = "2000"
+STEPS = "750"
 """Batches of the shipped weights."""
 WEIGHTS = HERE.parent / "src" / "firstfault" / "verify" / "weights"
 

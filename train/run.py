@@ -31,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--tokens", type=int, default=3000, help="padded tokens in a batch")
-    parser.add_argument("--steps", type=int, default=2000, help="batches")
+    parser.add_argument("--steps", type=int, default=750, help="batches")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -60,7 +60,9 @@ class Measures:
             return _SILENT - _SILENT_RECALL * max(0.0, recall - _HALF)
         if self.role == "frame":
             return _FRAME_RECALL * recall
-        conflict = max(self.value(name) for name in ("number_mismatch", "unseen_entity", "negation_conflict"))
+        # A number that stands elsewhere in the contexts is shown, not held against the claim.
+        number = float(self.value("number_mismatch") == 1)
+        conflict = max(number, self.value("unseen_entity"), self.value("negation_conflict"))
         both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
         return both + _RECALL * recall - _CONFLICT * conflict
 
