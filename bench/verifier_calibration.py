@@ -61,7 +61,7 @@ def judged(calibration: Calibration, rows: Sequence[Row]) -> Quality:
 def cost(calibration: Calibration, sets: Sequence[Sequence[Row]]) -> float:
     """The largest calibration error of several sets, and a little of their Brier scores."""
     found = [judged(calibration, rows) for rows in sets]
-    return max(q.ece for q in found) + 0.2 * float(np.mean([q.brier for q in found]))
+    return max(q.ece for q in found) + 0.05 * float(np.mean([q.brier for q in found]))
 
 
 def best(candidates: Sequence[Calibration], of: Callable[[Calibration], float]) -> Calibration:
@@ -81,8 +81,8 @@ def fitted(sets: Sets) -> Calibration:
     curves = [
         # The curve is moved sideways around the middle of the scores, not around zero.
         replace(start, slope=slope, intercept=start.intercept + (start.slope - slope) * centre + shift)
-        for slope in (start.slope * np.linspace(0.5, 1.8, 14)).tolist()
-        for shift in np.linspace(-1.5, 1.5, 31).tolist()
+        for slope in (start.slope * np.linspace(0.5, 1.8, 40)).tolist()
+        for shift in np.linspace(-1.5, 1.5, 61).tolist()
     ]
     found = start
     for _ in range(2):  # the second time around the curve is fitted with the rest in place

@@ -16,6 +16,8 @@ from torch.nn import functional
 AVERAGE = 0.99
 RISE, FALL = 60, 0.25
 """Batches in which the learning rate rises; share of all batches in which it falls."""
+EARLY = 2 / 3
+"""The result is the mean of two averages: after this share of the batches, and after all of them."""
 FROZEN = 1
 """Layers that stay as they were, with the embeddings."""
 
@@ -58,7 +60,7 @@ def fit(
     """Train for `steps` batches, going over `groups` again when they are used up.
 
     Goes on from `folder/checkpoint.pt` if that exists; the result is the same as without the pause.
-    Returns the exponential average of the weights, which is also written to `folder/final.pt`.
+    Returns the averaged weights, which are also written to `folder/final.pt`.
     """
     torch.manual_seed(seed)
     for part in (network.words, network.places, network.kinds, network.norm, *network.layers[:FROZEN]):
@@ -70,11 +72,12 @@ def fit(
     )
     rates = [group["lr"] for group in optimizer.param_groups]
     average = {n: p.detach().clone() for n, p in network.named_parameters() if p.requires_grad}
+    early = average
     done = 0
     paused = folder / "checkpoint.pt"
     if paused.exists():
         state = torch.load(paused, weights_only=True)
-        done, average = state["step"], state["average"]
+        done, average, early = state["step"], state["average"], state["early"]
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         print(f"going on after {done} batches", flush=True)
@@ -99,6 +102,8 @@ def fit(
             for name, parameter in network.named_parameters():
                 if parameter.requires_grad:
                     average[name].lerp_(parameter, 1 - decay)
+        if step + 1 == int(steps * EARLY):
+            early = {name: weights.clone() for name, weights in average.items()}
         running += float(value.detach())
         right += int(((logits > 0) == (item.labels > 0.5)).sum())
         total += len(item.labels)
@@ -115,10 +120,13 @@ def fit(
             }
             print(json.dumps(note), flush=True)
             running, right, total = 0.0, 0, 0
-            state = {"step": step + 1, "average": average, "network": network.state_dict()}
-            torch.save(state | {"optimizer": optimizer.state_dict()}, folder / "new.pt")
+            state = {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            torch.save(state | {"average": average, "early": early}, folder / "new.pt")
             (folder / "new.pt").replace(paused)
-    state = {n: average.get(n, p.detach()).clone() for n, p in network.named_parameters()}
+    state = {
+        n: (average[n] + early[n]) / 2 if n in average else p.detach().clone()
+        for n, p in network.named_parameters()
+    }
     torch.save(state, folder / "final.pt")
     network.load_state_dict(state)
     return network

@@ -164,7 +164,8 @@ def quality(calibration: Calibration, raw: Sequence[float], labels: Sequence[int
     """Hold the probabilities of a calibration against labels."""
     import numpy as np
 
-    p = np.array([calibration.probability(value) for value in raw])
+    logits = calibration.slope * np.asarray(raw, dtype=np.float64) + calibration.intercept
+    p = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     y = np.asarray(labels, dtype=np.float64)
     bins = np.minimum((p * 10).astype(int), 9)
     gaps = [abs(float((p[bins == b] - y[bins == b]).sum())) for b in range(10)]

@@ -72,7 +72,7 @@ class LocalVerifier:
         for contexts, claim in pairs:
             source = read(tuple(contexts))
             judged = [] if why_unknown(source, claim) else self._judge(source, claim)
-            scores.append(_raw(source, judged) if judged else None)
+            scores.append(_raw(source, claim, judged) if judged else None)
         return scores
 
     def _verify(self, source: Source, claim: str) -> Support:
@@ -81,7 +81,7 @@ class LocalVerifier:
             return unknown(obstacle)
         judged = self._judge(source, claim)
         worst = min(judged, key=lambda measures: measures.raw)
-        return self._verdict(worst, _raw(source, judged))
+        return self._verdict(worst, _raw(source, claim, judged))
 
     def _judge(self, source: Source, claim: str) -> list[Measures]:
         """Measures of each sentence of the claim; sentences without a word are skipped."""
@@ -145,8 +145,10 @@ def unknown(reason: str) -> Support:
     )
 
 
-def _raw(source: Source, judged: Sequence[Measures]) -> RawScore:
-    shape = Shape(sentences=len(judged), passages=source.passages, broken=source.broken)
+def _raw(source: Source, claim: str, judged: Sequence[Measures]) -> RawScore:
+    plain = without_citations(claim)
+    sentences = sum(1 for start, end in split_claims(plain) if _SPEECH.search(plain, start, end))
+    shape = Shape(sentences=sentences, passages=source.passages, broken=source.broken)
     return RawScore(value=together([measures.raw for measures in judged]), shape=shape)
 
 

@@ -20,7 +20,7 @@ WIDE = 110
 # What the parts of the raw score weigh. Fixed: chosen once on the development sets, the same for every input.
 _STEEP, _HALF = 8.0, 0.5
 """Recall as a logit: `_STEEP * (recall - _HALF)`."""
-_RECALL, _CONFLICT = 3.0, 1.5
+_RECALL, _CONFLICT = 2.0, 1.5
 _SILENT, _SILENT_RECALL = 2.5, 4.0
 _FRAME_RECALL = 2.5
 
