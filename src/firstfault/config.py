@@ -182,6 +182,39 @@ class EvaluateConfig(Section):
     """Requests at a time to a generator behind an endpoint; embedded models take one at a time."""
 
 
+class LatencyConfig(Section):
+    """Latency budgets in milliseconds. A stage that takes longer in more than a tenth of the requests is over
+    budget; what is not set is not judged."""
+
+    embed_ms: float | None = Field(default=500.0, gt=0)
+    """The question's vector."""
+    index_ms: float | None = Field(default=500.0, gt=0)
+    """Dense search and BM25."""
+    fuse_ms: float | None = Field(default=500.0, gt=0)
+    """Merging the arms and reading the candidates."""
+    rerank_ms: float | None = Field(default=1000.0, gt=0)
+    """Reranking."""
+    pack_ms: float | None = Field(default=500.0, gt=0)
+    """Counting tokens and packing."""
+    first_token_ms: float | None = Field(default=5000.0, gt=0)
+    """From the end of packing to the first generated text: the generator's prefill."""
+    generate_ms: float | None = Field(default=None, gt=0)
+    """The whole generation."""
+    cite_ms: float | None = Field(default=None, gt=0)
+    """Verifying sentences and citations."""
+    total_ms: float | None = Field(default=None, gt=0)
+    """The whole request; the stage that is longest beyond its usual share is blamed."""
+
+
+class DiagnoseConfig(Section):
+    """How faults are looked for."""
+
+    budget: int = Field(default=40, ge=0)
+    """Most generations that the interventions of one diagnosis may ask for."""
+    playbook: str | None = None
+    """A TOML file that extends or overrides the shipped playbook."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
@@ -195,10 +228,13 @@ class Settings(Section):
     verifier: VerifierConfig = Field(default_factory=VerifierConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    latency: LatencyConfig = Field(default_factory=LatencyConfig)
+    diagnose: DiagnoseConfig = Field(default_factory=DiagnoseConfig)
 
     def fingerprint(self) -> str:
         """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"evaluate"}), sort_keys=True)
+        judging = {"evaluate", "latency", "diagnose"}
+        canonical = json.dumps(self.model_dump(mode="json", exclude=judging), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":

@@ -388,6 +388,8 @@ class CaseResult:
     """Per stage, then `time_to_first_token` and `total`."""
     error: str | None = None
     """What ended the request, if it failed."""
+    case: Case | None = None
+    """The case itself, so that a run can be diagnosed without its file; None in runs of older versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,3 +436,148 @@ class Run:
     finished: bool = False
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """By name; empty until the run is finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What to do about a cause."""
+
+    summary: str
+    """One sentence."""
+    patch: Mapping[str, Scalar] = field(default_factory=dict)
+    """`section.key` → value: the settings to change; empty when no setting repairs it."""
+    command: str | None = None
+    """What to run, where a command repairs it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """The first fault of one case."""
+
+    case_id: str
+    """Of the case; the trace's own id where there is no case."""
+    trace_id: str | None
+    stage: str
+    cause: str
+    verified: bool
+    """Whether an intervention recovered the case; otherwise the cause is a hypothesis."""
+    evidence: str
+    """What the probe saw, in a sentence that a person can check."""
+    patch: Mapping[str, Scalar] = field(default_factory=dict)
+    """The settings that recovered the case, where settings did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """A case that failed and whose first fault the probes could not name."""
+
+    case_id: str
+    trace_id: str | None
+    reason: str
+    next_probe: str
+    """What would decide it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A cause with the cases it explains."""
+
+    stage: str
+    cause: str
+    cases: tuple[str, ...]
+    """Ids of the cases whose first fault this is."""
+    share: float
+    """Of all cases that were looked at."""
+    ci_low: float
+    ci_high: float
+    """95 % interval of the share (Wilson)."""
+    verified: int
+    """In how many of the cases an intervention recovered the case."""
+    evidence: str
+    """Of the example."""
+    example: str | None
+    """A trace to look at."""
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A question of the decision tree with what was measured there."""
+
+    stage: str
+    question: str
+    measured: str
+    """The number that answers it, in words."""
+    examined: int
+    """Cases that reached this question."""
+    lost: int
+    """Cases whose first fault is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What broke first, and how that is known."""
+
+    scope: str
+    """What was looked at: a run, a trace, a window."""
+    healthy: bool
+    """Nothing beyond what is tolerated; False also where only `unknown` cases are left beyond it."""
+    primary: Finding | None
+    findings: tuple[Finding, ...]
+    """Beyond what is tolerated, the primary one first, then by number of cases."""
+    scattered: tuple[Finding, ...]
+    """Single cases within what the playbook tolerates: no fault of the application."""
+    unknown: tuple[Undecided, ...]
+    flaky: tuple[str, ...]
+    """Cases whose answer changed between identical runs; blamed on no stage."""
+    cases: int
+    """Cases that were looked at."""
+    failing: int
+    """Cases that failed in any way."""
+    path: tuple[Node, ...]
+    """The decision tree in the order of the stages."""
+    model_calls: int
+    """Generations that the interventions asked for."""
+    next_command: str
+    """What to run next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEffect:
+    """What a patch did to a metric that it was not meant for."""
+
+    metric: str
+    before: float
+    after: float
+    delta: float
+    p_value: float
+    """Of a paired permutation test, adjusted for the number of metrics (Holm)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A patch that was tried on cases it was not chosen on."""
+
+    stage: str
+    cause: str
+    patch: Mapping[str, Scalar]
+    metric: str
+    """What the patch was to improve."""
+    before: float
+    after: float
+    delta: float
+    """Gain in the direction of better, on the holdout."""
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float
+    """Of a paired permutation test on the holdout, adjusted for the number of trials (Holm)."""
+    n: int
+    """Cases of the holdout."""
+    verified: bool
+    """Proven: better on the holdout, and no other metric significantly worse."""
+    reason: str
+    """Why it is verified, or why not."""
+    latency_before_ms: float | None
+    latency_after_ms: float | None
+    """Median of the whole request."""
+    side_effects: tuple[SideEffect, ...] = ()

@@ -30,6 +30,8 @@ FIRST_STAGE: dict[str, Stage] = {
     "verifier": Stage.CITE,
     "trace": Stage.CITE,
     "evaluate": Stage.CITE,
+    "latency": Stage.CITE,
+    "diagnose": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""
 

@@ -165,6 +165,7 @@ async def run_case(
             scores=unmeasured("the request failed"),
             timings_ms={},
             error=str(error),
+            case=case,
         )
     verifier = app.verifier(app.settings.verifier)
     gold = locator.locate(case.evidence)
@@ -179,4 +180,5 @@ async def run_case(
         evidence=measured.evidence,
         scores=measured.scores,
         timings_ms={name: value for name, value in trace.timings_ms().items() if value is not None},
+        case=case,
     )
