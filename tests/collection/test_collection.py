@@ -392,3 +392,43 @@ def test_any_history_leaves_catalog_and_index_agreeing(
         assert sorted(lexical(collection, word)) == wanted
     assert all(verdict.status in ("ok", "unknown") for verdict in collection.check())
     collection.close()
+
+
+def test_every_revision_of_a_document_is_listed_with_its_validity(collection: Collection) -> None:
+    add(collection, document("a", "first text", metadata={"year": 2020}), document("b", "other"))
+    add(collection, document("a", "second", "text", source="moved.txt"))
+    collection.retire(["a"])
+    add(collection, document("a", "third"))
+    first, second, third = collection.revisions_of("a")
+    assert [(r.valid_from, r.valid_to) for r in (first, second, third)] == [(1, 2), (2, 3), (4, None)]
+    assert (first.metadata, first.chunks, first.characters) == ({"year": 2020}, 1, len("first text"))
+    assert (second.source, second.chunks) == ("moved.txt", 2)
+    for revision in (first, second, third):
+        stored = collection.document("a", version=revision.valid_from)
+        assert (stored.revision, stored.title) == (revision.revision, revision.title)
+    assert collection.revisions_of("nowhere") == []
+    collection.gc(before=datetime.now(UTC) + timedelta(seconds=1))
+    assert collection.revisions_of("a") == [third]
+
+
+def test_vectors_are_those_that_were_embedded_also_of_retired_chunks(
+    collection: Collection, embedder: Any
+) -> None:
+    texts = [f"text number {n}" for n in range(700)]  # more than one statement asks for
+    add(collection, document("a", *texts))
+    keys = [key for key, _ in collection.chunks_of("a")]
+    collection.retire(["a"])
+    found = collection.vectors([*keys, 10**6])
+    assert list(found) == keys
+    assert np.array_equal(np.stack(list(found.values())), embedder.embed(texts))
+
+
+def test_a_failure_names_its_document_and_what_is_still_served(collection: Collection) -> None:
+    add(collection, document("a", "old text"))
+    collection.record_failure("a.txt", "unreadable", document_id="a", stale=1)
+    collection.record_failure("folder", "closed", stale=3)
+    collection.record_failure("new.txt", "unreadable", document_id="new")
+    by_source = {f.source: (f.document_id, f.stale) for f in collection.failures()}
+    assert by_source == {"a.txt": ("a", 1), "folder": (None, 3), "new.txt": ("new", 0)}
+    collection.retire(["a"])
+    assert {f.source: f.stale for f in collection.failures()} == {"a.txt": 0, "folder": 3, "new.txt": 0}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firstfault.errors import InputError
-from firstfault.ingest.sources import parse_record, read_lines, survey
+from firstfault.ingest.sources import parse_record, read_lines, record_id, survey
 
 
 def write(root: Path, *names: str, text: str = "words\n") -> None:
@@ -149,3 +149,23 @@ def test_an_empty_folder_is_an_error_that_says_what_was_looked_for(tmp_path: Pat
 def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder"):
         survey([tmp_path / "gone"])
+
+
+@pytest.mark.parametrize(
+    ("line", "document_id"),
+    [
+        (b'{"id": "a\\"b", "text": ""}', 'a"b'),
+        (b'{"text": 3, "id": 7}', "7"),
+        (b'{"id": "cut", "text": "half a li', "cut"),
+        (b' { "id" : 12, "text": nonsense}', "12"),
+        (b'{"id": "\\q", "text": "x', None),
+        (b'{"text": "no id"}', None),
+        (b'{"id": true, "text": "x"}', None),
+        (b'{"id": " ", "text": "x"}', None),
+        (b'["id"]', None),
+        (b"not json", None),
+        (b'{"id": "\xff", "text": "x', None),
+    ],
+)
+def test_the_id_of_a_bad_line_is_read_where_it_can_be(line: bytes, document_id: str | None) -> None:
+    assert record_id(line) == document_id

@@ -36,11 +36,14 @@ async def ask(
     start: Stage = Stage.FILTER,
     generate: bool = True,
     case: str | None = None,
+    exact: bool = False,
+    keep: bool = True,
 ) -> Trace:
     """Answer a question from the collection and record how.
 
     Without `generate` the path ends when the context is packed: the trace has no answer. `case` is the id of
-    the evaluation case that asks.
+    the evaluation case that asks. For probes: `exact` replaces the index by exact search, and without `keep`
+    the trace is returned and not stored.
 
     Raises:
         InputError: the question or the filter cannot be used. Nothing is recorded.
@@ -62,7 +65,7 @@ async def ask(
     answer: Answer | None = None
     failure: FirstfaultError | None = None
     try:
-        ranking = retrieve(app, request)
+        ranking = retrieve(app, request, exact=exact)
         context = _pack(app, request, ranking)
         if generate:
             generation = await _generate(app, request, ranking, context, listener)
@@ -95,7 +98,8 @@ async def ask(
         error=str(failure) if failure else None,
         case=case,
     )
-    app.traces.put(trace)
+    if keep:
+        app.traces.put(trace)
     if failure:
         failure.add_note(f"trace {trace.id}")
         raise failure

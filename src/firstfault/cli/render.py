@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from firstfault.collection import CollectionInfo, DocumentRow, Failure
-    from firstfault.ingest import IngestReport
+    from firstfault.ingest import Failed, IngestReport
 
 STATUS_STYLE: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -313,7 +313,7 @@ def ingest_report(out: Console, report: "IngestReport") -> None:
     for suffix, count in report.skipped.items():
         out.print(Text(f"  ~ {count} files skipped: nothing reads {suffix or 'no suffix'}", style="yellow"))
     for failure in report.failed:
-        out.print(Text(f"  ✗ {failure.source}: {failure.reason}", style="red"))
+        _failure(out, failure)
     if report.failed:
         out.print("    Failed sources are tried again by the next ingest.", style="dim")
 
@@ -334,7 +334,14 @@ def status(out: Console, info: "CollectionInfo", failures: "Sequence[Failure]") 
     for name, value in rows:
         out.print(Text.assemble((f"  {name:<12}", "bold"), value))
     for failure in failures:
-        out.print(Text(f"  ✗ {failure.source}: {failure.reason}", style="red"))
+        _failure(out, failure)
+
+
+def _failure(out: Console, failure: "Failed | Failure") -> None:
+    out.print(Text(f"  ✗ {plain(failure.source)}: {plain(failure.reason)}", style="red"))
+    if failure.stale:
+        what = "an earlier revision is" if failure.stale == 1 else f"{failure.stale:,} earlier revisions are"
+        out.print(Text(f"    {what} still served: searches find the old text.", style="yellow"))
 
 
 def documents(out: Console, found: "Sequence[DocumentRow]", *, limit: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, sele
 from firstfault.collection.database import reading
 from firstfault.collection.filters import FieldKind
 from firstfault.collection.index import FOREVER, Span
-from firstfault.collection.records import DocumentRow, Failure
+from firstfault.collection.records import DocumentRow, Failure, Revision
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -92,14 +92,8 @@ class Catalog:
 
     def documents(self) -> Iterator[DocumentRow]:
         """Live documents by id."""
-        parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
         query = (
-            select(
-                *_OWNER_COLUMNS,
-                documents.c.source,
-                func.length(documents.c.text).label("characters"),
-                parts.label("chunks"),
-            )
+            select(*_OWNER_COLUMNS, documents.c.source, *_sizes())
             .where(self._valid(None))
             .order_by(documents.c.document_id)
         )
@@ -115,6 +109,29 @@ class Catalog:
                     chunks=row.chunks,
                     valid_from=row.valid_from,
                 )
+
+    def revisions_of(self, document_id: str) -> list[Revision]:
+        """Every revision of a document that is still kept, oldest first."""
+        query = (
+            select(*_OWNER_COLUMNS, documents.c.source, *_sizes())
+            .where(documents.c.collection_id == self.id, documents.c.document_id == document_id)
+            .order_by(documents.c.valid_from, documents.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [
+                Revision(
+                    document_id=row.document_id,
+                    revision=row.revision,
+                    title=row.title,
+                    source=row.source,
+                    metadata=row.metadata,
+                    characters=row.characters,
+                    chunks=row.chunks,
+                    valid_from=row.valid_from,
+                    valid_to=row.valid_to,
+                )
+                for row in connection.execute(query)
+            ]
 
     def chunk(self, chunk_id: str, version: int | None) -> Chunk:
         """The chunk with this id; without a version also one that is no longer valid."""
@@ -232,10 +249,24 @@ class Catalog:
 
     def failures(self) -> list[Failure]:
         """Sources that could not be ingested, by name."""
-        query = select(failures).where(failures.c.collection_id == self.id).order_by(failures.c.source)
+        live = documents.c.id.is_not(None) | failures.c.document_id.is_(None)
+        same = (documents.c.document_id == failures.c.document_id) & self._valid(None)
+        query = (
+            select(failures, live.label("live"))
+            .join(documents, same, isouter=True)
+            .where(failures.c.collection_id == self.id)
+            .order_by(failures.c.source)
+        )
         with reading(self.engine) as connection:
             return [
-                Failure(source=row.source, reason=row.reason, at=row.at) for row in connection.execute(query)
+                Failure(
+                    source=row.source,
+                    reason=row.reason,
+                    at=row.at,
+                    document_id=row.document_id,
+                    stale=row.stale if row.live else 0,
+                )
+                for row in connection.execute(query)
             ]
 
     def counts(self) -> Mapping[str, int]:
@@ -316,6 +347,12 @@ def _chunk_query() -> Select[Any]:
         documents.c.title,
         documents.c.metadata,
     ).join(documents, documents.c.id == chunks.c.document_row)
+
+
+def _sizes() -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Columns `characters` and `chunks` of a document."""
+    parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
+    return func.length(documents.c.text).label("characters"), parts.label("chunks")
 
 
 def _chunk(row: Row[Any]) -> Chunk:

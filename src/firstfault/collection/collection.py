@@ -28,6 +28,7 @@ from firstfault.collection.records import (
     Failure,
     GcReport,
     Recovery,
+    Revision,
 )
 from firstfault.collection.recovery import open_index, reconcile
 from firstfault.collection.schema import collections, failures
@@ -164,9 +165,26 @@ class Collection:
         """Live document id → revision."""
         return self._catalog.revisions()
 
-    def record_failure(self, source: str, reason: str) -> None:
-        """Note that a source could not be ingested; forgotten when one of its documents is stored."""
-        values = {"collection_id": self._row.id, "source": source, "reason": reason, "at": changes.now()}
+    def revisions_of(self, document_id: str) -> list[Revision]:
+        """Every revision of a document that is still kept, retired ones included, oldest first."""
+        return self._catalog.revisions_of(document_id)
+
+    def record_failure(
+        self, source: str, reason: str, *, document_id: str | None = None, stale: int = 0
+    ) -> None:
+        """Note that a source could not be ingested; forgotten when one of its documents is stored.
+
+        `document_id` is the document that it would have become; `stale` says how many documents are served
+        as an earlier ingest read them, since this source could not be read.
+        """
+        values = {
+            "collection_id": self._row.id,
+            "source": source,
+            "reason": reason,
+            "at": changes.now(),
+            "document_id": document_id,
+            "stale": stale,
+        }
         ours = (failures.c.collection_id == self._row.id, failures.c.source == source)
         with writing(self._engine) as connection:
             connection.execute(delete(failures).where(*ours))
@@ -212,6 +230,15 @@ class Collection:
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks (`models.tokenvectors`); empty where none were stored."""
         return self._catalog.token_vectors(keys)
+
+    def vectors(self, keys: Iterable[int]) -> dict[int, FloatArray]:
+        """The stored vectors (dimension,) of chunks, live or retired, as the embedder made them.
+
+        Keys that the catalog does not have are absent.
+        """
+        return {
+            key: vector for part in changes.parts(keys) for key, vector in self._catalog.vectors(part).items()
+        }
 
     def dense(
         self,

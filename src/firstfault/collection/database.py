@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"

@@ -107,6 +107,8 @@ failures = Table(
     Column("source", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False, comment="UTC, ISO 8601"),
+    Column("document_id", Text, comment="the document it would have become, where that is known"),
+    Column("stale", Integer, nullable=False, server_default="0", comment="documents still served as before"),
 )
 
 runs = Table(

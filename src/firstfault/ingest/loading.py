@@ -34,7 +34,7 @@ def changed_sources(run: Run, sources: Sequence[Source], flags: Mapping[str, Any
                 _refuse_other_owner(run, source)
                 extracted = _extract(source.id, data)
             except InputError as error:
-                run.fail(source.place, str(error), source.size)
+                run.fail(source.place, str(error), source.size, source.id)
                 continue
             folders = [str(folder) for folder in reversed(Path(source.id).parents) if str(folder) != "."]
             automatic = {"path": source.id} | ({"folder": folders} if folders else {})
@@ -58,17 +58,19 @@ def _from_records(
                 record = parse_record(line)
                 extracted = Extracted(text=clean(record["text"]), title=record.get("title"))
             except InputError as error:
-                run.fail(source.place, str(error), source.size)
+                run.fail(source.place, str(error), source.size, source.id)
                 continue
             if record["id"] != source.id:
-                run.fail(source.place, "It changed while it was read. Ingest it again.", source.size)
+                reason = "It changed while it was read. Ingest it again."
+                run.fail(source.place, reason, source.size, source.id)
                 continue
             foreign |= set(record) - {"id", "title", "text", "metadata"}
             given = record.get("metadata") or {}
             yield _document(run, source, revision, extracted, dict(given) | dict(flags))
     except (OSError, EOFError) as error:
         for source in by_line.values():
-            run.fail(source.place, f"It cannot be read: {error}. Check the file.", source.size)
+            reason = f"It cannot be read: {error}. Check the file."
+            run.fail(source.place, reason, source.size, source.id)
     if foreign:
         names = ", ".join(sorted(foreign))
         run.notes.append(f"{path}: fields left out: {names}; put them into 'metadata' to keep them")
@@ -95,10 +97,11 @@ def changed_documents(run: Run, documents: Iterable[Document]) -> Iterator[Docum
         try:
             text = clean(document.text)
         except InputError as error:
-            run.fail(document.source, str(error), size)
+            run.fail(document.source, str(error), size, document.id)
             continue
         if not text.strip():
-            run.fail(document.source, "There is no text in it. Leave it out, or give it a text.", size)
+            reason = "There is no text in it. Leave it out, or give it a text."
+            run.fail(document.source, reason, size, document.id)
             continue
         revision = _digest(salt, document.id, document.title, _canonical(result.metadata), text)
         if not run.is_unchanged(document.id, revision, size):
@@ -151,7 +154,7 @@ def _refuse_other_owner(run: Run, source: Source) -> None:
     """Refuse a file whose id a file elsewhere has: `a/notes.md` must not silently replace `b/notes.md`."""
     if source.id not in run.live:
         return
-    owner = run.source_of(source.id)
+    owner = run.sources_of_live.get(source.id)
     if owner is None or owner == str(source.path) or not Path(owner).exists():
         return
     raise InputError(

@@ -11,7 +11,7 @@ from firstfault.errors import InputError
 from firstfault.ingest.chunking import Chunker
 from firstfault.ingest.loading import changed_documents, changed_sources
 from firstfault.ingest.run import Collection, IngestReport, Progress, Run
-from firstfault.ingest.sources import nothing_found, survey
+from firstfault.ingest.sources import file_of, nothing_found, survey
 from firstfault.types import Document, Metadata
 
 
@@ -105,6 +105,5 @@ def _forget_failures(run: Run, roots: Sequence[Path]) -> None:
 
 
 def _is_under(source: str, root: Path) -> bool:
-    file, _, line = source.rpartition(":")
-    path = Path(file) if file and line.isdigit() else Path(source)
+    path = file_of(source)
     return path == root or root in path.parents

@@ -8,10 +8,11 @@ import gzip
 import io
 import json
 import os
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 
 HOME_DATABASE = "firstfault.db"
 """A folder that holds this is a home of Firstfault: what it stores about documents is no document."""
+
+_LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|\d+)')
+_LONGEST_ID = 4096
+"""Bytes of a broken line in which its id is looked for."""
 
 _VERSION_CONTROL = frozenset({"CVS", "RCS", "SCCS", "_darcs", "node_modules", "__pycache__"})
 """Folders, besides hidden ones, that hold no documents of their own."""
@@ -56,6 +61,10 @@ class Failed:
     """`path` or `path:line`."""
     reason: str
     """What is wrong and what to do, in one or two sentences."""
+    document_id: str | None = None
+    """The document that it would have become, where that is known."""
+    stale: int = 0
+    """Documents that stay in the collection as an earlier ingest read them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +78,12 @@ class Survey:
     """Suffix → number of files in folders that were passed over, since nothing here reads them."""
     roots: list[Path] = field(default_factory=list)
     """The paths given, absolute."""
+
+
+def file_of(place: str) -> Path:
+    """The file of a place: `path` or `path:line`."""
+    file, _, line = place.rpartition(":")
+    return Path(file) if file and line.isdigit() else Path(place)
 
 
 def survey(paths: Iterable[str | Path], *, gone: bool = False) -> Survey:
@@ -154,6 +169,21 @@ def parse_record(line: bytes) -> Mapping[str, Any]:
     return record
 
 
+def record_id(line: bytes) -> str | None:
+    """The id of a line that is no good record; None when not even that can be read."""
+    try:
+        found = _object(line).get("id")
+    except InputError:
+        match = _LEADING_ID.match(line[:_LONGEST_ID])
+        try:
+            found = json.loads(match[1]) if match else None
+        except ValueError:
+            return None
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return found if isinstance(found, str) and found.strip() else None
+
+
 def _object(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise InputError(f"The line is longer than {MAX_LINE_BYTES >> 20} MB.", hint="Split the document.")
@@ -234,7 +264,8 @@ def _add(file: Path, name: str, result: Survey) -> None:
         reason = "Its name is not valid UTF-8. Rename it."
         result.failures.append(Failed(source=shown, reason=reason))
     except (OSError, EOFError, zlib.error) as error:
-        result.failures.append(_not_opened(str(file), error))
+        document_id = None if is_records(name) else name
+        result.failures.append(replace(_not_opened(str(file), error), document_id=document_id))
 
 
 def _add_records(file: Path, result: Survey) -> None:
@@ -243,7 +274,8 @@ def _add_records(file: Path, result: Survey) -> None:
             try:
                 record = parse_record(line)
             except InputError as error:
-                result.failures.append(Failed(source=f"{file}:{number}", reason=str(error)))
+                failed = Failed(source=f"{file}:{number}", reason=str(error), document_id=record_id(line))
+                result.failures.append(failed)
             else:
                 result.sources.append(Source(id=record["id"], path=file, size=len(line), line=number))
 
