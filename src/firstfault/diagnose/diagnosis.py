@@ -1,7 +1,7 @@
 """From cases to a diagnosis: traces in; the primary fault, further faults and the decision tree out.
 
-A cause is a fault of the application when it explains more cases than the playbook tolerates; below that it
-is scatter. The primary fault is the earliest stage among the faults that matter.
+A cause is a fault of the application when it surely explains more cases than the playbook tolerates: when the
+lower end of its interval is above that. Below it is scatter. The primary fault is the earliest stage among the faults that matter.
 """
 
 from collections import defaultdict
@@ -179,7 +179,7 @@ def _findings(
         tolerated = playbook.entry(cause).tolerated
         if _restores_defaults(patch, settings):
             tolerated = min(tolerated, TOLERATED_DEVIATION)
-        (scattered if few or finding.share <= tolerated else faults).append(finding)
+        (scattered if few or finding.ci_low <= tolerated else faults).append(finding)
     faults.sort(key=_order)
     most = max((finding.share for finding in faults), default=0.0)
     first = next((finding for finding in faults if finding.share >= MATTERS * most), None)
