@@ -50,7 +50,7 @@ def test_token_f1_is_symmetric_and_bounded(one: str, other: str) -> None:
     ("said", "expected"),
     [
         ("Cars queue 72 minutes before departure.", "Cars queue 42 minutes before departure."),
-        ("Garden waste is collected every second Friday.", "Garden waste is collected every second Thursday."),
+        ("Waste is collected every second Friday.", "Waste is collected every second Thursday."),
         ("Dogs need not be kept on a lead.", "Dogs must be kept on a lead."),
         ("It was written by John Smith.", "It was written by Mary Jones."),
     ],

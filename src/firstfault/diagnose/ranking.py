@@ -162,8 +162,8 @@ class Search:
             if near[arm] and (silenced[arm] or all(near.values())) and (patch := self._alone(arm)):
                 name = "dense search" if arm else "BM25"
                 evidence = (
-                    f"The evidence is {reached}, and {where} at dense weight {weight:g}; {name} alone brings it "
-                    "to the prompt."
+                    f"The evidence is {reached}, and {where} at dense weight {weight:g}; {name} alone "
+                    "brings it to the prompt."
                 )
                 return self._found(Stage.FUSE, "fusion_weights", evidence, True, patch)
         return None
