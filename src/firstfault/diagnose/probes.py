@@ -82,6 +82,10 @@ class Probes:
         """The text of a document at a version; None when there was none."""
         return self._locator(version).text(document_id)
 
+    def ask(self, case: Case) -> Trace:
+        """The context that the application assembles for a case, as it is set up now."""
+        return self.app.run(ask(self.app, case.question, where=case.where, generate=False, keep=False))
+
     def replay(
         self,
         trace: Trace,
