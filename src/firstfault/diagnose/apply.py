@@ -52,10 +52,20 @@ def apply(report: FixReport, config: Config, file: Path, collection: str) -> App
     """
     if not report.patch and not report.repairs:
         raise InputError("Nothing is verified, so nothing is applied.", hint="See the reason of each trial.")
-    text = _checked(report, config, file) if report.patch else None
-    said = _switch(report, config.home, collection)
+    try:
+        text = _checked(report, config, file) if report.patch else None
+        said = _switch(report, config.home, collection)
+    except BaseException:
+        discard_shadow(report)
+        raise
     backup = _replace(file, text) if text is not None else None
     return Applied(file=file if text is not None else None, backup=backup, collection=said)
+
+
+def discard_shadow(report: FixReport) -> None:
+    """Delete the collection that was proven, where it is not to be applied."""
+    if report.shadow is not None:
+        discard(report.shadow)
 
 
 def _switch(report: FixReport, home: Path, collection: str) -> str:
@@ -86,7 +96,7 @@ def _checked(report: FixReport, config: Config, file: Path) -> str:
             raise ConfigError(
                 f"{name} comes from the {origin}, which wins over {file}.", hint="Unset it, then apply again."
             )
-    _require_writable(file)
+    require_writable(file)
     text = edited(
         file.read_text(encoding="utf-8") if file.exists() else "", file, report.patch, _notes(report)
     )
@@ -171,7 +181,12 @@ def evidence(trial: Trial) -> str:
     return f"{change}, gain {trial.delta:+.3f}{interval} on {trial.n} held-out cases"
 
 
-def _require_writable(file: Path) -> None:
+def require_writable(file: Path) -> None:
+    """Whether a configuration file can be replaced.
+
+    Raises:
+        ConfigError: it, or its folder, is read-only.
+    """
     writable = not file.exists() or (os.access(file, os.W_OK) and file.stat().st_mode & stat.S_IWUSR)
     if not writable or not os.access(file.parent, os.W_OK):
         raise ConfigError(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from firstfault.config import Settings
 from firstfault.diagnose.candidates import Candidate, candidates
 from firstfault.diagnose.patches import Patch, patched
 from firstfault.diagnose.playbook import OVER_BUDGET, Entry, Playbook, Repair
@@ -82,6 +83,8 @@ class FixReport:
     """What was tried and proven for a run."""
 
     run_id: str
+    settings: Settings
+    """Those of the run, before any patch."""
     fixes: tuple[Fixed, ...]
     patch: Patch
     """All that is verified, together."""
@@ -181,6 +184,7 @@ def fix(
     shadows.close(keep=state.arm.shadow)
     return FixReport(
         run_id=run.id,
+        settings=rerun.settings,
         fixes=tuple(fixes),
         patch=state.patch,
         repairs=tuple(state.repairs),
