@@ -210,7 +210,12 @@ def _fix_one(
     metric = _metric(entry, finding, results, state)
     if metric is None:
         wanted = " or ".join(entry.metrics)
-        answers = "" if state.rerun.answers else ": run the cases with answers, without --no-generation"
+        needs_answers = not state.rerun.answers and not set(entry.metrics) <= {
+            *RETRIEVAL,
+            ERROR_RATE,
+            OVER_BUDGET,
+        }
+        answers = ": run the cases with answers, without --no-generation" if needs_answers else ""
         return Fixed(finding=finding, metric=None, reason=f"the run measured no {wanted}{answers}")
     parts = split(cases, finding.cases, trials=state.trials)
     if not parts.choosing or not parts.holdout:

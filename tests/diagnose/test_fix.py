@@ -1,0 +1,169 @@
+"""Fixes on real, broken applications: chosen on one part of the cases, proven on the other."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from tests.diagnose.conftest import CASES, Broken, run_cases
+
+import firstfault
+from firstfault.answer import Application
+from firstfault.collection.shadow import shadows
+from firstfault.diagnose.apply import apply, discard_shadow
+from firstfault.diagnose.fix import FixReport, fix
+from firstfault.diagnose.playbook import Playbook
+from firstfault.errors import InputError
+from firstfault.types import CaseResult, Diagnosis, Finding, Run
+
+
+def finding(app: Application, stage: str, cause: str, results: Sequence[CaseResult], metric: str) -> Finding:
+    """What a diagnosis of these results would say, without its probes."""
+    failing = tuple(one.case_id for one in results if one.scores[metric].value != 1.0)
+    return Finding(
+        stage=stage,
+        cause=cause,
+        cases=failing,
+        share=len(failing) / len(results),
+        ci_low=0.0,
+        ci_high=1.0,
+        verified=0,
+        evidence="",
+        example=None,
+        remedy=Playbook.load().remedy(cause, app.settings, stage=stage),
+    )
+
+
+def diagnosis(*findings: Finding) -> Diagnosis:
+    return Diagnosis(
+        scope="run",
+        healthy=not findings,
+        primary=findings[0] if findings else None,
+        findings=findings,
+        scattered=(),
+        unknown=(),
+        flaky=(),
+        cases=len(CASES),
+        failing=0,
+        path=(),
+        latency=(),
+        model_calls=0,
+        next_command="",
+    )
+
+
+def repaired(
+    app: Application, run: Run, results: Sequence[CaseResult], *findings: Finding, budget: int | None = None
+) -> FixReport:
+    return fix(app, run, results, diagnosis(*findings), playbook=Playbook.load(), budget=budget)
+
+
+def test_a_small_prompt_is_repaired_and_the_smallest_sufficient_patch_is_taken(broken: Broken) -> None:
+    app = broken(pack__budget_tokens="64")
+    run, results = run_cases(app)
+    before = len(list(app.traces.newest(limit=1000)))
+    report = repaired(app, run, results, finding(app, "pack", "context_truncated", results, "context_recall"))
+    (trial,) = report.trials
+    assert trial.verified, trial.reason
+    assert report.patch == trial.patch == {"pack.budget_tokens": 128}
+    assert (trial.before, trial.after) == (0.0, 1.0)
+    assert trial.n < len(CASES)
+    tried = [attempt.patch["pack.budget_tokens"] for attempt in report.fixes[0].attempts]
+    assert {128, 256, 900} <= set(tried)
+    assert len(list(app.traces.newest(limit=1000))) == before  # trials leave no traces
+    assert report.shadow is None
+
+
+def test_the_same_run_gives_the_same_trials(broken: Broken) -> None:
+    app = broken(search__top_k="1", search__dense_weight="0.0")
+    run, results = run_cases(app)
+    found = finding(app, "rerank", "reranker_demotes", results, "context_precision_ap")
+
+    def without_clock(report: FixReport) -> object:
+        return [replace(one, latency_before_ms=None, latency_after_ms=None) for one in report.trials]
+
+    one, other = (repaired(app, run, results, found) for _ in range(2))
+    assert without_clock(one) == without_clock(other)
+
+
+def test_few_cases_are_never_called_a_proof(broken: Broken) -> None:
+    app = broken(pack__budget_tokens="64")
+    run, results = run_cases(app, CASES[:5])
+    report = repaired(app, run, results, finding(app, "pack", "context_truncated", results, "context_recall"))
+    (trial,) = report.trials
+    assert trial.delta == 1.0
+    assert not trial.verified
+    assert "at least 12 cases" in trial.reason
+    assert report.patch == {}
+
+
+def test_documents_are_cut_anew_beside_the_live_collection_and_the_switch_keeps_the_past(
+    broken: Broken,
+) -> None:
+    app = broken(chunking__max_tokens="16", chunking__overlap_tokens="0", search__top_k="1")
+    run, results = run_cases(app)
+    chunks = app.collection.info().chunks
+    report = repaired(app, run, results, finding(app, "chunk", "split_evidence", results, "context_recall"))
+    (trial,) = report.trials
+    assert trial.verified, trial.reason
+    assert app.collection.info().chunks == chunks  # the live one is as it was
+    assert report.shadow is not None
+    assert shadows(app.config.home, "default") == [report.shadow.collection]
+    old_trace = app.traces.get(results[0].trace_id or "")
+    app.close()
+
+    done = apply(report, app.config, app.config.home.parent / "firstfault.toml", "default")
+    assert done.file is not None
+    assert "chunking.max_tokens" in report.patch
+    settings = {name: str(value) for name, value in report.patch.items()}
+    fixed = {"generator.kind": "extractive", "search.top_k": "1", **settings}
+    with firstfault.open(app.config.home, settings=fixed) as again:
+        assert again.collection.info().retired_chunks == chunks
+        _, after = run_cases(again)
+        assert sum(one.scores["context_recall"].value or 0 for one in after) > len(after) * 0.9
+        replayed = again.replay(old_trace, {"search.top_k": "2"})  # the past can still be replayed
+        assert replayed.hits
+
+
+def test_what_is_not_applied_leaves_no_shadow(broken: Broken) -> None:
+    app = broken(chunking__max_tokens="16", chunking__overlap_tokens="0", search__top_k="1")
+    run, results = run_cases(app)
+    report = repaired(app, run, results, finding(app, "chunk", "split_evidence", results, "context_recall"))
+    app.close()
+    discard_shadow(report)
+    assert shadows(app.config.home, "default") == []
+
+
+def test_a_later_finding_is_tried_on_top_of_what_is_proven(broken: Broken) -> None:
+    app = broken(pack__budget_tokens="64", answer__min_relevance="0.95")
+    run, results = run_cases(app, generation=True)
+    truncated = finding(app, "pack", "context_truncated", results, "context_recall")
+    abstaining = finding(app, "generate", "wrong_abstention", results, "abstention_accuracy")
+    report = repaired(app, run, results, truncated, abstaining)
+    assert [trial.verified for trial in report.trials] == [True, True], [t.reason for t in report.trials]
+    assert set(report.patch) == {"pack.budget_tokens", "answer.min_relevance"}
+    assert report.trials[1].after == 1.0
+    assert report.generations == 0  # the extractive generator is no model
+
+
+def test_a_cause_that_no_setting_repairs_says_so(broken: Broken) -> None:
+    app = broken()
+    run, results = run_cases(app)
+    lost = finding(app, "corpus", "missing_document", results, "context_precision")
+    report = repaired(app, run, results, lost)
+    assert report.trials == ()
+    assert "no setting repairs this" in report.fixes[0].reason
+
+
+def test_answers_are_needed_for_causes_of_answers(broken: Broken) -> None:
+    app = broken(answer__min_relevance="0.95")
+    run, results = run_cases(app)
+    found = finding(app, "generate", "wrong_abstention", results, "abstention_accuracy")
+    assert "--no-generation" in repaired(app, run, results, found).fixes[0].reason
+
+
+def test_changed_documents_ask_for_a_new_run(broken: Broken) -> None:
+    app = broken(pack__budget_tokens="64")
+    run, results = run_cases(app)
+    app.collection.retire(["Arosa.txt"])
+    with pytest.raises(InputError, match=r"eval cases\.jsonl"):
+        repaired(app, run, results)
