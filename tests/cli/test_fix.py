@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
-from tests.diagnose.conftest import CASES, PLACES, text_of
+from tests.diagnose.observatories import CASES, PLACES, text_of
 
 CONTRACT = {"patch", "before", "after", "delta", "ci_low", "ci_high", "verified"}
 

@@ -1,10 +1,11 @@
 """Fixes on real, broken applications: chosen on one part of the cases, proven on the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from tests.diagnose.conftest import CASES, Broken, run_cases
+from tests.diagnose.observatories import CASES, PLACES, run_cases, text_of
 
 import firstfault
 from firstfault.answer import Application
@@ -13,7 +14,40 @@ from firstfault.diagnose.apply import apply, discard_shadow
 from firstfault.diagnose.fix import FixReport, fix
 from firstfault.diagnose.playbook import Playbook
 from firstfault.errors import InputError
+from firstfault.models import store
 from firstfault.types import CaseResult, Diagnosis, Finding, Run
+
+
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("observatories")
+    for number, place in enumerate(PLACES):
+        (folder / f"{place}.txt").write_text(text_of(place, 40 + number), encoding="utf-8")
+    return folder
+
+
+Broken = Callable[..., Application]
+
+
+@pytest.fixture
+def broken(tmp_path: Path, documents: Path) -> Iterator[Broken]:
+    """Opens a new application with these settings over the documents."""
+    store.pull()
+    opened: list[Application] = []
+
+    def make(**settings: str) -> Application:
+        values = {"generator.kind": "extractive"} | {
+            name.replace("__", "."): value for name, value in settings.items()
+        }
+        app = firstfault.open(tmp_path / "home", settings=values, create=True)
+        opened.append(app)
+        app.ingest([documents])
+        return app
+
+    yield make
+    for app in opened:
+        if "_closed" not in vars(app.collection):  # a test may close it itself
+            app.close()
 
 
 def finding(app: Application, stage: str, cause: str, results: Sequence[CaseResult], metric: str) -> Finding:
