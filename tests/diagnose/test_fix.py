@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select, update
 from tests.diagnose.observatories import CASES, PLACES, run_cases, text_of
 
 import firstfault
 from firstfault.answer import Application
-from firstfault.collection.shadow import shadows
+from firstfault.collection.database import writing
+from firstfault.collection.schema import chunks, embeddings
+from firstfault.collection.shadow import shadow_name, shadows
 from firstfault.diagnose.apply import apply, discard_shadow
 from firstfault.diagnose.fix import FixReport, fix
 from firstfault.diagnose.playbook import Playbook
@@ -201,3 +204,64 @@ def test_changed_documents_ask_for_a_new_run(broken: Broken) -> None:
     app.collection.retire(["Arosa.txt"])
     with pytest.raises(InputError, match=r"eval cases\.jsonl"):
         repaired(app, run, results)
+
+
+def repaired_anew(broken: Broken, app: Application, cause: str, stage: str) -> tuple[FixReport, float]:
+    """Fix and apply; the report, and the recall of the application afterwards."""
+    run, results = run_cases(app)
+    report = repaired(app, run, results, finding(app, stage, cause, results, "context_recall"))
+    app.close()
+    apply(report, app.config, app.config.home.parent / "firstfault.toml", "default")
+    settings = {key: str(value) for key, value, origin in app.config.items() if origin == "--set"}
+    with firstfault.open(app.config.home, settings=settings) as again:
+        _, after = run_cases(again)
+        assert all(verdict.status == "ok" for verdict in again.collection.check())
+    return report, sum(one.scores["context_recall"].value or 0 for one in after) / len(after)
+
+
+def half(app: Application) -> list[int]:
+    """Keys of the chunks of every other document."""
+    return [key for place in PLACES[::2] for key, _ in app.collection.chunks_of(f"{place}.txt")]
+
+
+def test_an_index_that_lacks_points_is_made_anew(broken: Broken) -> None:
+    app = broken()
+    app.collection._index.delete(half(app))
+    report, recall = repaired_anew(broken, app, "unindexed_points", "index")
+    assert [(trial.repair, trial.verified) for trial in report.trials] == [("reindex", True)]
+    assert recall == 1.0
+
+
+def test_lost_chunks_are_cut_anew_from_the_stored_texts(broken: Broken) -> None:
+    app = broken()
+    keys = half(app)
+    app.collection._index.delete(keys)
+    with writing(app.collection._engine) as connection:
+        connection.execute(delete(chunks).where(chunks.c.id.in_(keys)))
+    report, recall = repaired_anew(broken, app, "lost_text", "chunk")
+    assert [(trial.repair, trial.verified) for trial in report.trials] == [("rechunk", True)]
+    assert recall == 1.0
+
+
+def test_vectors_of_another_model_are_made_anew(broken: Broken) -> None:
+    app = broken(search__dense_weight="1.0", search__rerank="none", search__top_k="1")
+    with writing(app.collection._engine) as connection:
+        rows = connection.execute(select(embeddings.c.id, embeddings.c.vector)).all()
+        for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
+            connection.execute(
+                update(embeddings).where(embeddings.c.id == row.id).values(vector=other.vector)
+            )
+    app.collection.rebuild_index()
+    report, recall = repaired_anew(broken, app, "embedder_mismatch", "embed")
+    assert [(trial.repair, trial.verified) for trial in report.trials] == [("reembed", True)]
+    assert recall > 0.9
+    assert not (app.config.home / "shadow").exists() or not list((app.config.home / "shadow").iterdir())
+
+
+def test_what_a_killed_fix_left_is_swept(broken: Broken) -> None:
+    app = broken(pack__budget_tokens="64")
+    run, results = run_cases(app)
+    left = app.sibling(app.settings, collection=shadow_name("default", "0123abcd"))
+    left.collection.close()
+    repaired(app, run, results, finding(app, "pack", "context_truncated", results, "context_recall"))
+    assert shadows(app.config.home, "default") == []
