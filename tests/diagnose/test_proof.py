@@ -47,7 +47,10 @@ def question(cause: str = "context_truncated", stage: str = "pack", trials: int 
 
 def judged(before: Sequence[CaseResult], after: Sequence[CaseResult], asked: Question | None = None) -> Trial:
     old, new = ({one.case_id: one for one in results} for results in (before, after))
-    return prove(asked or question(), Candidate(patch={"search.top_k": 5}), old, new, (old, new))
+    candidate = Candidate(patch={"search.top_k": 5})
+    trial = prove(asked or question(), candidate, old, new, side=(old, new), timed=(old, new))
+    assert trial is not None
+    return trial
 
 
 def recall(values: Sequence[float], **other: float) -> list[CaseResult]:

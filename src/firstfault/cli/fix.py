@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.progress import case_progress
+from firstfault.cli.progress import case_progress, trial_progress
 from firstfault.cli.state import Json, State, print_json, state
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _trials(
     most = app.settings.diagnose.budget if budget is None else budget
     if diagnosis.findings and run.generation and app.settings.generator.kind != "extractive":
         typer.echo(f"the trials ask the generator at most {most:,} times (--budget)", err=True)
-    with case_progress("trying repairs") as progress:
+    with trial_progress() as progress:
         return prove(
             app,
             run,

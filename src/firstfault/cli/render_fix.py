@@ -66,7 +66,10 @@ def _attempt(attempt: Attempt, settings: Settings) -> str:
     if attempt.before is None or attempt.after is None:
         return f"     [dim]{escape(what):<{PATCH_WIDTH - 2}}  not tried: {escape(attempt.note)}[/]"
     latency = "" if attempt.latency_ms is None else f"   {attempt.latency_ms:,.0f} ms"
-    return f"     {escape(what):<{PATCH_WIDTH - 2}}  {attempt.before:.3f} → {attempt.after:.3f}{latency}"
+    note = f"   [yellow]{escape(attempt.note)}[/]" if attempt.note else ""
+    return (
+        f"     {escape(what):<{PATCH_WIDTH - 2}}  {attempt.before:.3f} → {attempt.after:.3f}{latency}{note}"
+    )
 
 
 def _trial(trial: Trial, settings: Settings, *, sampled: bool) -> Iterable[str]:

@@ -17,6 +17,12 @@ class Candidate:
     repair: Repair | None = None
 
     @property
+    def name(self) -> str:
+        """The change in a few words."""
+        settings = [f"{name} = {value}" for name, value in self.patch.items()]
+        return ", ".join([*([self.repair] if self.repair else []), *settings])
+
+    @property
     def needs_shadow(self) -> bool:
         """Whether the change shows only in a collection made anew."""
         return self.repair is not None or patches.reindexes(self.patch)

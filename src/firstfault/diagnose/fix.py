@@ -5,7 +5,7 @@ is proven on the other. What is proven stays in force while later findings are t
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,11 @@ from firstfault.diagnose.proof import (
     Results,
     both,
     chance,
+    harmed,
     less_is_better,
     median_ms,
     prove,
+    side_effects,
     value,
 )
 from firstfault.diagnose.rerun import Arm, Progress, Rerun, require_cases
@@ -54,7 +56,7 @@ class Attempt:
     latency_ms: float | None
     """Median of the whole request."""
     note: str = ""
-    """Why it could not be tried."""
+    """Why it could not be tried, or is not taken."""
 
     def gain(self, metric: str) -> float:
         """In the direction of better; 0 when it could not be tried."""
@@ -112,7 +114,7 @@ class _Choice:
 
     def reason(self) -> str:
         """Why there is no best one."""
-        notes = [one.note for one in self.attempts if one.note]
+        notes = [one.note for one in self.attempts if one.before is None]
         if notes and len(notes) == len(self.attempts):
             return f"nothing could be tried: {notes[0]}"
         return "no candidate gained anything on the cases for choosing"
@@ -136,9 +138,14 @@ class _State:
         """Generations that may still be asked for."""
         return max(0, self.budget - self.rerun.generations)
 
-    def results(self, arm: Arm, cases: Sequence[str], *, generate: bool) -> dict[str, CaseResult]:
+    def results(self, arm: Arm, cases: Sequence[str], *, generate: bool, what: str) -> dict[str, CaseResult]:
         """Results of the cases under an arm."""
-        return self.rerun.results(arm, cases, generate=generate, progress=self.progress)
+        return self.rerun.results(arm, cases, generate=generate, progress=self.watch(what))
+
+    def watch(self, what: str) -> Callable[[int, int], None] | None:
+        """A callback that tells whoever is watching how far something is."""
+        progress = self.progress
+        return None if progress is None else lambda done, total: progress(what, done, total)
 
 
 def fix(
@@ -159,6 +166,11 @@ def fix(
         InputError: the run does not hold its cases, or the documents changed since.
     """
     require_cases(results)
+    if app.collection.name != run.collection:
+        raise InputError(
+            f"{run.id} is of the collection '{run.collection}', and '{app.collection.name}' is open.",
+            hint=f"firstfault --collection {run.collection} fix --run {run.id}",
+        )
     if app.collection.version != run.corpus_version:
         raise InputError(
             f"The documents changed since {run.id}, so its results are no baseline.",
@@ -233,8 +245,16 @@ def _fix_one(
     choice = _choose(state, shadows, question, parts, found)
     if choice.best is None or choice.arm is None:
         return Fixed(finding=finding, metric=metric, attempts=choice.attempts, reason=choice.reason())
-    trial, sampled = _prove(state, question, parts, choice.best, choice.arm)
-    return Fixed(finding=finding, metric=metric, attempts=choice.attempts, trial=trial, sampled=sampled)
+    trial = _prove(state, question, parts, choice.best, choice.arm)
+    reason = "" if trial else f"no case for proving has a value of {metric} before and after"
+    return Fixed(
+        finding=finding,
+        metric=metric,
+        attempts=choice.attempts,
+        trial=trial,
+        reason=reason,
+        sampled=trial is not None and trial.n < len(parts.holdout) and state.left == 0,
+    )
 
 
 def _choose(
@@ -258,12 +278,12 @@ def _choose(
             attempts.append(_untried(candidate, left))
             continue
         baseline = _baseline(state, arm) if question.metric == OVER_BUDGET else state.arm
-        before = state.results(baseline, cases, generate=generate)
-        after = state.results(arm, cases, generate=generate)
-        attempt = _attempt(candidate, both(before, after, question.metric, question), after)
+        before = state.results(baseline, cases, generate=generate, what="as it is")
+        after = state.results(arm, cases, generate=generate, what=candidate.name)
+        attempt = _attempt(question, candidate, before, after)
         attempts.append(attempt)
         gained = round(attempt.gain(question.metric) * attempt.n)  # less than half a case is a tie
-        if attempt.gain(question.metric) > 0:
+        if attempt.gain(question.metric) > 0 and not attempt.note:
             key = (-gained, *candidate.size(question.settings), attempt.latency_ms or 0.0, position)
             tried.append((key, candidate, arm))
     if not tried:
@@ -272,33 +292,36 @@ def _choose(
     return _Choice(attempts=tuple(attempts), best=best, arm=arm)
 
 
-def _prove(state: _State, question: Question, parts: Split, best: Candidate, arm: Arm) -> tuple[Trial, bool]:
+def _prove(state: _State, question: Question, parts: Split, best: Candidate, arm: Arm) -> Trial | None:
     """Prove a candidate on the holdout; what is verified is in force from here on.
 
     Answers are compared on as many cases as the budget allows; what needs no answer, on all of them.
     """
+
+    def compared(baseline: Arm, cases: Sequence[str], *, generate: bool) -> tuple[Results, Results]:
+        before = state.results(baseline, cases, generate=generate, what="as it is")
+        return before, state.results(arm, cases, generate=generate, what=f"proving {best.name}")
+
     generate = _generates(question)
-    doubled = 2 if question.metric == OVER_BUDGET else 1
-    free = not state.rerun.cost(arm, 1, generate=True)
-    affordable = parts.holdout if free else parts.holdout[: state.left // doubled]
-    cases = affordable if generate else parts.holdout
-    baseline = _baseline(state, arm) if free or question.metric == OVER_BUDGET else state.arm
-    before = state.results(baseline, cases, generate=generate or free)
-    after = state.results(arm, cases, generate=generate or free)
-    side = before, after
-    if not generate and not free and state.rerun.answers:
-        side = (
-            before | state.results(state.arm, affordable, generate=True),
-            after | state.results(arm, affordable, generate=True),
-        )
-    trial = prove(question, best, before, after, side)
+    again = _baseline(state, arm)
+    if not state.rerun.cost(arm, 1, generate=True):  # answers cost nothing
+        before, after = side = timed = compared(again, parts.holdout, generate=True)
+    elif generate:
+        late = question.metric == OVER_BUDGET
+        cases = parts.holdout[: state.left // (2 if late else 1)]
+        before, after = side = timed = compared(again if late else state.arm, cases, generate=True)
+    else:
+        before, after = timed = compared(again, parts.holdout, generate=False)
+        answered = compared(state.arm, parts.holdout[: state.left], generate=True)
+        side = {**before, **answered[0]}, {**after, **answered[1]}
+    trial = prove(question, best, before, after, side=side, timed=timed)
     state.p_values.append(chance(question, before, after))
-    if trial.verified:
+    if trial is not None and trial.verified:
         state.arm = arm
         state.patch |= best.patch
         if best.repair is not None:
             state.repairs.append(best.repair)
-    return trial, len(cases) < len(parts.holdout)
+    return trial
 
 
 def _arm(state: _State, shadows: Shadows, candidate: Candidate) -> Arm:
@@ -315,7 +338,8 @@ def _arm(state: _State, shadows: Shadows, candidate: Candidate) -> Arm:
         return replace(state.arm, settings=settings)
     if state.arm.shadow is not None:
         raise ConfigError("Another collection is proven already.", hint="Apply it, then run the cases again.")
-    shadow, app = shadows.build(settings, candidate.patch, candidate.repair)
+    watch = state.watch(f"new collection for {candidate.name}")
+    shadow, app = shadows.build(settings, candidate.patch, candidate.repair, progress=watch)
     return Arm(app=app, settings=settings, start=None, shadow=shadow)
 
 
@@ -352,15 +376,20 @@ def _metric(entry: Entry, finding: Finding, results: Sequence[CaseResult], state
     return None
 
 
-def _attempt(candidate: Candidate, pairs: Sequence[tuple[float, float]], after: Results) -> Attempt:
+def _attempt(question: Question, candidate: Candidate, before: Results, after: Results) -> Attempt:
+    """What came of a candidate; one that does harm already here is not taken."""
+    pairs = both(before, after, question.metric, question)
+    if not pairs:
+        return _untried(candidate, f"no case has a value of {question.metric} before and after")
+    worse = harmed(question, side_effects(question, before, after))
     return Attempt(
         patch=candidate.patch,
         repair=candidate.repair,
-        before=statistics.fmean(old for old, _ in pairs) if pairs else None,
-        after=statistics.fmean(new for _, new in pairs) if pairs else None,
+        before=statistics.fmean(old for old, _ in pairs),
+        after=statistics.fmean(new for _, new in pairs),
         n=len(pairs),
         latency_ms=median_ms(after),
-        note="" if pairs else "no case has a value before and after",
+        note=f"makes {', '.join(worse)} worse" if worse else "",
     )
 
 

@@ -47,40 +47,44 @@ def prove(
     candidate: Candidate,
     before: Results,
     after: Results,
+    *,
     side: tuple[Results, Results],
-) -> Trial:
-    """Judge a patch by the results of the same cases before and after.
+    timed: tuple[Results, Results],
+) -> Trial | None:
+    """Judge a patch by the results of the same cases before and after; None when none has a value in both.
 
-    `side` are the results by which other metrics are compared: the same, or fewer cases with answers.
+    `side` are the results by which other metrics are compared, `timed` those by which latencies are: the
+    same, unless answers are dear.
     """
     metric = question.metric
     pairs = both(before, after, metric, question)
+    if not pairs:
+        return None
     olds, news = [old for old, _ in pairs], [new for _, new in pairs]
     sign = -1.0 if less_is_better(metric) else 1.0
-    gain = paired([sign * old for old in olds], [sign * new for new in news]) if pairs else None
+    gain = paired([sign * old for old in olds], [sign * new for new in news])
     raw = chance(question, before, after)
     untried = [1.0] * (question.trials - len(question.earlier) - 1)
     p_value = holm([*question.earlier, raw, *untried])[len(question.earlier)]
-    effects = _side_effects(question, *side)
-    harmed = [effect.metric for effect in effects if _vetoes(effect, question)]
-    reason = _short_of_proof(question, pairs, p_value, gain, harmed)
+    effects = side_effects(question, *side)
+    reason = _short_of_proof(question, pairs, p_value, gain, harmed(question, effects))
     return Trial(
         stage=question.finding.stage,
         cause=question.finding.cause,
         patch=dict(candidate.patch),
         repair=candidate.repair,
         metric=metric,
-        before=round(statistics.fmean(olds), DIGITS) if pairs else 0.0,
-        after=round(statistics.fmean(news), DIGITS) if pairs else 0.0,
-        delta=round(gain.value, DIGITS) if gain else 0.0,
-        ci_low=round(gain.low, DIGITS) if gain and gain.low is not None else None,
-        ci_high=round(gain.high, DIGITS) if gain and gain.high is not None else None,
+        before=round(statistics.fmean(olds), DIGITS),
+        after=round(statistics.fmean(news), DIGITS),
+        delta=round(gain.value, DIGITS),
+        ci_low=round(gain.low, DIGITS) if gain.low is not None else None,
+        ci_high=round(gain.high, DIGITS) if gain.high is not None else None,
         p_value=round(p_value, DIGITS),
         n=len(pairs),
         verified=not reason,
         reason=reason or f"better on {len(pairs)} cases it was not chosen on, and nothing else is worse",
-        latency_before_ms=median_ms(before),
-        latency_after_ms=median_ms(after),
+        latency_before_ms=median_ms(timed[0]),
+        latency_after_ms=median_ms(timed[1]),
         side_effects=effects,
     )
 
@@ -142,14 +146,12 @@ def _short_of_proof(
     question: Question,
     pairs: Sequence[tuple[float, float]],
     p_value: float,
-    gain: Estimate | None,
-    harmed: Sequence[str],
+    gain: Estimate,
+    worse: Sequence[str],
 ) -> str:
     """Why the patch is not proven; empty when it is."""
     needed = fewest(question.trials)
     differing = sum(old != new for old, new in pairs)
-    if gain is None:
-        return f"no case for proving has a value of {question.metric} before and after"
     few = (
         f"only {differing} of {len(pairs)} cases for proving changed, and fewer than {needed} prove nothing: "
         f"run at least {2 * needed} cases that fail like this (there are {len(question.failing)})"
@@ -159,12 +161,12 @@ def _short_of_proof(
         (differing < needed, few),
         (p_value >= ALPHA, f"chance could explain the gain (p = {p_value:.3f})"),
         (gain.low is None or gain.low <= 0, "the interval of the gain includes zero"),
-        (bool(harmed), f"it makes {', '.join(harmed)} worse"),
+        (bool(worse), f"it makes {', '.join(worse)} worse"),
     )
     return next((reason for falls_short, reason in shortcomings if falls_short), "")
 
 
-def _side_effects(question: Question, before: Results, after: Results) -> tuple[SideEffect, ...]:
+def side_effects(question: Question, before: Results, after: Results) -> tuple[SideEffect, ...]:
     """What changed in every other metric, adjusted for their number."""
     names, values = [], []
     for name in (*NAMES, ERROR_RATE):
@@ -189,20 +191,21 @@ def _side_effects(question: Question, before: Results, after: Results) -> tuple[
     return tuple(effects)
 
 
+def harmed(question: Question, effects: Sequence[SideEffect]) -> list[str]:
+    """Metrics that forbid the patch: what the playbook accepts does so only beyond its limit."""
+    limits = question.settings.evaluate
+    return [
+        effect.metric
+        for effect in effects
+        if is_worse(effect) and (effect.metric not in question.entry.accepts or _beyond(effect, limits))
+    ]
+
+
 def is_worse(effect: SideEffect) -> bool:
     """Whether a metric is significantly worse."""
     if effect.p_value >= ALPHA or effect.metric in UNDIRECTED or not effect.delta:
         return False
     return (effect.delta > 0) == lower_is_better(effect.metric)
-
-
-def _vetoes(effect: SideEffect, question: Question) -> bool:
-    """Whether a side effect forbids the patch: what the playbook accepts does so only beyond its limit."""
-    if not is_worse(effect):
-        return False
-    if effect.metric not in question.entry.accepts:
-        return True
-    return _beyond(effect, question.settings.evaluate)
 
 
 def _beyond(effect: SideEffect, limits: EvaluateConfig) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from firstfault.answer import Application
     from firstfault.diagnose.shadows import Shadow
 
-Progress = Callable[[int, int], None]
-"""Called with how many cases are done, and of how many."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is tried, how many cases (or documents, to be cut anew) are done, and of how many."""
 
 _ORDER = list(Stage)
 
@@ -62,8 +62,10 @@ class Rerun:
 
     @property
     def settings(self) -> Settings:
-        """Those of the run."""
-        return Settings.model_validate(self._run.settings)
+        """Those of the run, with the limits that are in force now."""
+        now = self._app.settings
+        limits = {"evaluate": now.evaluate, "latency": now.latency, "diagnose": now.diagnose}
+        return Settings.model_validate(self._run.settings).model_copy(update=limits)
 
     @property
     def answers(self) -> bool:
@@ -98,7 +100,7 @@ class Rerun:
         cases: Sequence[str],
         *,
         generate: bool,
-        progress: Progress | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> dict[str, CaseResult]:
         """Case id → result, for each of the cases. Without `generate` the path ends at the packed context."""
         if arm.recorded:
@@ -116,7 +118,7 @@ class Rerun:
         waiting: Sequence[str],
         generate: bool,
         done: dict[str, CaseResult],
-        progress: Progress | None,
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         remote = generate and arm.settings.generator.kind == "openai"
         locator = Locator(arm.app)

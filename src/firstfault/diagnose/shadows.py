@@ -6,7 +6,7 @@ the texts. The live collection is not touched.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,8 +45,15 @@ class Shadows:
         self._open: dict[str, tuple[Shadow, Application]] = {}
         sweep(app.config.home, app.collection.name)
 
-    def build(self, settings: Settings, patch: Patch, repair: Repair | None) -> "tuple[Shadow, Application]":
-        """The shadow for the settings of a run with a patch, made once.
+    def build(
+        self,
+        settings: Settings,
+        patch: Patch,
+        repair: Repair | None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "tuple[Shadow, Application]":
+        """The shadow for the settings of a run with a patch, made once; `progress` counts documents.
 
         Raises:
             ConfigError: documents cannot be cut with these settings, e.g. longer than the embedder reads.
@@ -61,8 +68,10 @@ class Shadows:
             app = self._app.sibling(patched(settings, patch), collection=name, home=home)
             try:
                 chunker = Chunker(app.settings.chunking, app.embedder) if recuts(patch, repair) else None
-                for _ in app.collection.add_all(self._documents(chunker)):
-                    pass
+                total = live.info().documents
+                for done, _ in enumerate(app.collection.add_all(self._documents(chunker)), start=1):
+                    if progress:
+                        progress(done, total)
             except BaseException:
                 app.close()
                 raise
