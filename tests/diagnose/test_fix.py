@@ -91,7 +91,12 @@ def diagnosis(*findings: Finding) -> Diagnosis:
 def repaired(
     app: Application, run: Run, results: Sequence[CaseResult], *findings: Finding, budget: int | None = None
 ) -> FixReport:
-    return fix(app, run, results, diagnosis(*findings), playbook=Playbook.load(), budget=budget)
+    """Fix by a playbook whose candidates for new chunks are few, since each costs a collection."""
+    few = app.config.home.parent / "few.toml"
+    default = '{ "chunking.max_tokens" = "default", "chunking.overlap_tokens" = "default" }'
+    few.write_text(f'[split_evidence.remedy]\npatches = [{default}, {{ "search.top_k" = "x2" }}]\n')
+    playbook = Playbook.load(few)
+    return fix(app, run, results, diagnosis(*findings), playbook=playbook, budget=budget)
 
 
 def test_a_small_prompt_is_repaired_with_the_smallest_patch_that_suffices(broken: Broken) -> None:
