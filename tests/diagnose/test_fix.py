@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
+from tests.diagnose.conftest import CASES as TOWN
+from tests.diagnose.conftest import Endpoint, opened, oracle
 from tests.diagnose.observatories import CASES, PLACES, run_cases, text_of
 
 import firstfault
@@ -270,3 +272,20 @@ def test_what_a_killed_fix_left_is_swept(broken: Broken) -> None:
     left.collection.close()
     repaired(app, run, results, finding(app, "pack", "context_truncated", results, "context_recall"))
     assert shadows(app.config.home, "default") == []
+
+
+def test_generations_stay_within_the_budget(home: Path, endpoint: Endpoint) -> None:
+    endpoint.speak = lambda _: "The mayor of Springfield sings opera on Saturdays [1]."
+    with opened(home, **endpoint.settings()) as app:
+        run, results = run_cases(app, TOWN, generation=True)
+        found = finding(app, "format", "truncated_output", results, "answer_correctness")
+        asked = len(endpoint.prompts)
+        none = repaired(app, run, results, found, budget=1)
+        assert "generations are left" in none.fixes[0].reason
+        assert len(endpoint.prompts) == asked
+        endpoint.speak = oracle  # a longer answer would have been right
+        report = repaired(app, run, results, found, budget=30)
+    assert 0 < len(endpoint.prompts) - asked <= report.generations <= 30
+    (trial,) = report.trials
+    assert trial.patch["generator.max_tokens"] == 192
+    assert trial.latency_before_ms is not None

@@ -264,6 +264,10 @@ def _choose(
     generate = _generates(question)
     tried: list[tuple[tuple[object, ...], Candidate, Arm]] = []
     attempts: list[Attempt] = []
+    cases = _affordable(state, parts.choosing, found, question)
+    too_dear = len(cases) < min(LEAST_CHOOSING, len(parts.choosing))
+    if too_dear:  # what asks no model can be tried all the same
+        cases = parts.choosing
     for position, candidate in enumerate(found):
         if candidate.needs_shadow and any(_is_perfect(one, question.metric) for one in attempts):
             continue  # nothing can do better, and making a collection anew is the larger change
@@ -272,8 +276,7 @@ def _choose(
         except ConfigError as error:
             attempts.append(_untried(candidate, error.message))
             continue
-        cases = _affordable(state, arm, parts.choosing, len(found) - position, question)
-        if len(cases) < min(LEAST_CHOOSING, len(parts.choosing)):
+        if too_dear and _cost(state, candidate, question):
             left = f"{state.left} of {state.budget} generations are left, too few to try it"
             attempts.append(_untried(candidate, left))
             continue
@@ -349,14 +352,28 @@ def _baseline(state: _State, arm: Arm) -> Arm:
 
 
 def _affordable(
-    state: _State, arm: Arm, cases: Sequence[str], candidates_left: int, question: Question
+    state: _State, cases: Sequence[str], found: Sequence[Candidate], question: Question
 ) -> Sequence[str]:
-    """As many of the cases as a fair share of the generations that are left allows."""
-    each = state.rerun.cost(arm, 1, generate=_generates(question))
-    if not each:
-        return cases
-    doubled = 2 if question.metric == OVER_BUDGET else 1
-    return cases[: int(state.left * CHOOSING_SHARE) // (candidates_left * doubled)]
+    """The cases that every candidate is tried on: as many as the generations for choosing allow."""
+    each = sum(_cost(state, candidate, question) for candidate in found)
+    return cases[: int(state.left * CHOOSING_SHARE) // each] if each else cases
+
+
+def _cost(state: _State, candidate: Candidate, question: Question) -> int:
+    """Generations that a candidate takes for one case, with its baseline where that is run again."""
+    try:
+        patch = {**state.patch, **candidate.patch}
+        settings = patched(state.rerun.settings, patch)
+        anew = candidate.needs_shadow or state.arm.shadow is not None
+        arm = (
+            replace(state.arm, settings=settings, start=None, recorded=False)
+            if anew
+            else state.rerun.arm(patch)
+        )
+    except ConfigError:
+        return 0  # it will not be tried
+    once = state.rerun.cost(arm, 1, generate=_generates(question))
+    return 2 * once if question.metric == OVER_BUDGET else once
 
 
 def _generates(question: Question) -> bool:
