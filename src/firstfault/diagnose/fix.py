@@ -271,14 +271,14 @@ def _choose(
     for position, candidate in enumerate(found):
         if candidate.needs_shadow and any(_is_perfect(one, question.metric) for one in attempts):
             continue  # nothing can do better, and making a collection anew is the larger change
+        if too_dear and _cost(state, candidate, question):
+            left = f"{state.left} of {state.budget} generations are left, too few to try it"
+            attempts.append(_untried(candidate, left))
+            continue
         try:
             arm = _arm(state, shadows, candidate)
         except ConfigError as error:
             attempts.append(_untried(candidate, error.message))
-            continue
-        if too_dear and _cost(state, candidate, question):
-            left = f"{state.left} of {state.budget} generations are left, too few to try it"
-            attempts.append(_untried(candidate, left))
             continue
         baseline = _baseline(state, arm) if question.metric == OVER_BUDGET else state.arm
         before = state.results(baseline, cases, generate=generate, what="as it is")
