@@ -3,7 +3,9 @@
 In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping
+import time
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from firstfault.answer.ask import Listener
+    from firstfault.answer.counts import TokenCounts
     from firstfault.collection import Collection
     from firstfault.ingest import IngestReport
     from firstfault.models.cross_encoder import CrossEncoder
@@ -48,6 +51,7 @@ class Application:
         self._generators: dict[GeneratorConfig, Generator | None] = {}
         self._cross_encoders: dict[str, CrossEncoder] = {}
         self._verifiers: dict[VerifierConfig, Verifier] = {}
+        self._loads: list[tuple[str, float]] = []
 
     @property
     def settings(self) -> Settings:
@@ -89,8 +93,16 @@ class Application:
     def generator(self, settings: GeneratorConfig) -> "Generator | None":
         """The runtime for these settings, loaded once; None for the extractive generator."""
         if settings not in self._generators:
-            self._generators[settings] = open_generator(settings, self._progress)
+            with self._loading(settings.model):
+                self._generators[settings] = open_generator(settings, self._progress)
         return self._generators[settings]
+
+    @cached_property
+    def token_counts(self) -> "TokenCounts":
+        """How many tokens the chunks take in a prompt."""
+        from firstfault.answer.counts import TokenCounts
+
+        return TokenCounts(self.collection)
 
     def cross_encoder(self, model: str | None) -> "CrossEncoder":
         """The cross-encoder of `search.rerank = "cross"`, loaded once."""
@@ -102,7 +114,8 @@ class Application:
         if model not in self._cross_encoders:
             from firstfault.models.cross_encoder import CrossEncoder
 
-            self._cross_encoders[model] = CrossEncoder(Path(model))
+            with self._loading(model):
+                self._cross_encoders[model] = CrossEncoder(Path(model))
         return self._cross_encoders[model]
 
     def verifier(self, settings: VerifierConfig) -> "Verifier":
@@ -110,8 +123,20 @@ class Application:
         if settings not in self._verifiers:
             from firstfault.verify import open_verifier
 
-            self._verifiers[settings] = open_verifier(settings, home=self.config.home)
+            with self._loading(f"verifier {settings.model or settings.kind}"):
+                self._verifiers[settings] = open_verifier(settings, home=self.config.home)
         return self._verifiers[settings]
+
+    def take_loads(self) -> list[tuple[str, float]]:
+        """The models that were loaded since the last call, with the milliseconds that it took."""
+        loads, self._loads = self._loads, []
+        return loads
+
+    @contextmanager
+    def _loading(self, model: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._loads.append((model, round((time.perf_counter() - began) * 1000, 1)))
 
     def ingest(
         self, paths: Iterable[str | Path], *, metadata: "Metadata | None" = None, prune: bool = False
@@ -177,6 +202,8 @@ class Application:
                 self.traces.close()
         finally:
             if "collection" in self.__dict__:
+                if "token_counts" in self.__dict__:
+                    self.token_counts.save()
                 self.collection.close()
 
     @cached_property
@@ -234,9 +261,11 @@ def open_generator(
 
     if store.is_known(settings.model):
         store.ensure(settings.model, progress)
-    return LlamaGenerator(
+    generator = LlamaGenerator(
         settings.model, context_window=settings.context_window, threads=settings.threads or None
     )
+    generator.load()
+    return generator
 
 
 def _required(value: str | None, name: str) -> str:

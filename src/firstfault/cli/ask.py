@@ -51,7 +51,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
-    with state(context).application() as app:
+    with state(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
         print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from firstfault.collection import Collection
     from firstfault.config import Config
     from firstfault.trace import TraceStore
+
+left_open: list[Callable[[], None]] = []
+"""What closes the things that a command only looked at; see `cli.process`."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -52,15 +55,19 @@ class State:
         return load(self.home, self.file, overrides=pairs(self.overrides, "--set"))
 
     @contextmanager
-    def application(self, *, create: bool = False) -> Iterator["Application"]:
-        """An open application, closed at the end. Models are pulled on first use."""
+    def application(self, *, create: bool = False, looks: bool = False) -> Iterator["Application"]:
+        """An open application, closed at the end. Models are pulled on first use.
+
+        With `looks` nothing will be written, and closing is left to the end of the process.
+        """
         from firstfault.answer.application import Application
         from firstfault.cli.progress import download_progress
 
         with (
             download_progress() as progress,
-            Application(
-                self.config, collection=self.collection, create=create, progress=progress
+            _closing(
+                Application(self.config, collection=self.collection, create=create, progress=progress),
+                looks=looks,
             ) as application,
         ):
             yield application
@@ -70,8 +77,11 @@ class State:
         """The collection without its embedder, for commands that only look at what is stored."""
         from firstfault.collection import Collection
 
-        with Collection.open(
-            self.config.home, name=self.collection, settings=self.config.settings, write=False
+        with _closing(
+            Collection.open(
+                self.config.home, name=self.collection, settings=self.config.settings, write=False
+            ),
+            looks=True,
         ) as collection:
             yield collection
 
@@ -91,6 +101,26 @@ class State:
             yield store
         finally:
             store.close()
+
+
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closeable)
+
+
+@contextmanager
+def _closing(opened: _Opened, *, looks: bool) -> Iterator[_Opened]:
+    done = False
+    try:
+        yield opened
+        done = True
+    finally:
+        if looks and done:
+            left_open.append(opened.close)
+        else:
+            opened.close()
 
 
 def state(context: typer.Context) -> State:

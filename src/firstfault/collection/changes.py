@@ -21,6 +21,7 @@ from firstfault.collection.schema import (
     embeddings,
     failures,
     fields,
+    token_counts,
     versions,
 )
 from firstfault.models.embedder import FloatArray
@@ -178,6 +179,8 @@ def drop_retired(connection: Connection, collection: int, before: datetime) -> t
     keys: list[int] = []
     for part in parts(rows):
         keys += connection.scalars(select(chunks.c.id).where(chunks.c.document_row.in_(part)))
+        ours = select(chunks.c.id).where(chunks.c.document_row.in_(part))
+        connection.execute(delete(token_counts).where(token_counts.c.chunk.in_(ours)))
         connection.execute(delete(chunks).where(chunks.c.document_row.in_(part)))
         connection.execute(delete(documents).where(documents.c.id.in_(part)))
     return len(rows), keys

@@ -5,7 +5,7 @@ In: chunked documents, questions, vectors, filters. Out: candidates with scores,
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -239,6 +239,14 @@ class Collection:
         return {
             key: vector for part in changes.parts(keys) for key, vector in self._catalog.vectors(part).items()
         }
+
+    def token_counts(self, counter: str, keys: Sequence[int]) -> dict[int, int]:
+        """Tokens that chunks take in a prompt, where the generator with this fingerprint has counted them."""
+        return self._catalog.token_counts(counter, keys)
+
+    def remember_token_counts(self, counter: str, counts: Mapping[int, int]) -> None:
+        """Keep what a generator counted, key → tokens, until `gc` drops the chunk."""
+        self._catalog.remember_token_counts(counter, counts)
 
     def dense(
         self,

@@ -14,12 +14,14 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"
 
 _BUSY_SECONDS = 10
+_MAPPED_BYTES = 2**31
+"""How much of the file is read through a memory map, without a copy; it is written as ever."""
 _FULL = "Free disk space and run the command again: what was acknowledged is kept, the rest is repeated."
 
 
@@ -140,6 +142,7 @@ def _configure(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "cache_size = -32768",
+        f"mmap_size = {_MAPPED_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

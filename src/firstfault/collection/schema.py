@@ -91,6 +91,14 @@ chunks = Table(
     sqlite_autoincrement=True,
 )
 
+token_counts = Table(
+    "token_counts",
+    metadata,
+    Column("chunk", ForeignKey("chunks.id"), primary_key=True, autoincrement=False),
+    Column("counter", Text, primary_key=True, comment="fingerprint of the generator that counted"),
+    Column("tokens", Integer, nullable=False, comment="of the chunk as it stands in a prompt"),
+)
+
 fields = Table(
     "fields",
     metadata,

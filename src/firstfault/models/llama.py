@@ -103,14 +103,15 @@ class LlamaGenerator:
         return len(self._post("/tokenize", body)["tokens"])
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text where the texts follow one another, a blank line between: as in a prompt.
+        """Tokens of each text with the blank line that follows it, as in a prompt of several texts.
 
         One call for all of them. A token that spans a boundary counts for the text in which it begins.
         """
         if not texts:
             return []
         parts = [self._defuse(text) for text in texts]
-        body = {"content": _BETWEEN.join(parts), "add_special": False, "with_pieces": True}
+        content = "".join(f"{part}{_BETWEEN}" for part in parts)
+        body = {"content": content, "add_special": False, "with_pieces": True}
         ends = list(accumulate(len(f"{part}{_BETWEEN}".encode()) for part in parts))
         counts, position, begin = [0] * len(parts), 0, 0
         for token in self._post("/tokenize", body)["tokens"]:
