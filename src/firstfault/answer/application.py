@@ -189,12 +189,18 @@ class Application:
         self._release()
 
     def close(self) -> None:
-        """`aclose` where no event loop is running."""
-        if "_runner" not in self.__dict__:
+        """`aclose`; inside a running event loop, where only that can close connections, `await aclose()`."""
+        if not self._generators and "_runner" not in self.__dict__:
             self._release()
-            return
-        with self._runner:
-            self._runner.run(self.aclose())
+        elif _is_looping():
+            for generator in self._generators.values():
+                if (close := getattr(generator, "close", None)) is not None:
+                    close()
+            self._generators.clear()
+            self._release()
+        else:
+            with self._runner:
+                self._runner.run(self.aclose())
 
     def _release(self) -> None:
         try:
@@ -220,6 +226,16 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_looping() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" = None) -> "Embedder":

@@ -8,6 +8,7 @@ fails; progress, logs and hints go to stderr.
 import os
 import sys
 
+from firstfault.cli import logs
 from firstfault.cli.root import app
 from firstfault.cli.state import left_open
 from firstfault.errors import FirstfaultError
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 def _run() -> None:
+    logs.set_up()
     try:
         app()
     except FirstfaultError as error:

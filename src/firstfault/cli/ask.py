@@ -9,7 +9,9 @@ from firstfault.cli.state import Json, print_json, state
 
 Where = Annotated[
     str | None,
-    typer.Option("--where", help="""Metadata filter, e.g. 'kind = "function" and year >= 2020'."""),
+    typer.Option(
+        "--where", help="""Metadata filter, e.g. 'kind = "function" and published >= "2024-01-01"'."""
+    ),
 ]
 
 

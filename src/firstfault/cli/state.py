@@ -1,5 +1,6 @@
 """What the global options say, and how commands open what they need."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from firstfault.errors import InputError
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
-    from firstfault.collection import Collection
+    from firstfault.collection import Collection, Recovery
     from firstfault.config import Config
     from firstfault.trace import TraceStore
 
@@ -67,10 +68,13 @@ class State:
             download_progress() as progress,
             _closing(
                 Application(self.config, collection=self.collection, create=create, progress=progress),
+                self.config.home,
                 looks=looks,
             ) as application,
         ):
             yield application
+            if "collection" in application.__dict__:
+                _tell(application.collection.recovery)
 
     @contextmanager
     def stored(self) -> Iterator["Collection"]:
@@ -81,8 +85,10 @@ class State:
             Collection.open(
                 self.config.home, name=self.collection, settings=self.config.settings, write=False
             ),
+            self.config.home,
             looks=True,
         ) as collection:
+            _tell(collection.recovery)
             yield collection
 
     @contextmanager
@@ -103,6 +109,19 @@ class State:
             store.close()
 
 
+def _tell(recovery: "Recovery") -> None:
+    """Say what had to be put right in the index when the collection was opened."""
+    if not (recovery.added or recovery.removed or recovery.rebuilt):
+        return
+    why = f": {recovery.rebuilt}" if recovery.rebuilt else ", after a crash or from a copy"
+    what = "made anew" if recovery.rebuilt else "behind the catalog"
+    print(
+        f"note: the index was {what}{why}; {recovery.added:,} points were put in, {recovery.removed:,} taken "
+        "out. No document was lost.",
+        file=sys.stderr,
+    )
+
+
 class _Closeable(Protocol):
     def close(self) -> None: ...
 
@@ -111,13 +130,15 @@ _Opened = TypeVar("_Opened", bound=_Closeable)
 
 
 @contextmanager
-def _closing(opened: _Opened, *, looks: bool) -> Iterator[_Opened]:
+def _closing(opened: _Opened, home: Path, *, looks: bool) -> Iterator[_Opened]:
+    from firstfault.collection.readonly import is_read_only
+
     done = False
     try:
         yield opened
         done = True
     finally:
-        if looks and done:
+        if looks and done and not is_read_only(home):
             left_open.append(opened.close)
         else:
             opened.close()

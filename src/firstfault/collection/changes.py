@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from firstfault.collection.catalog import decode_vector, encode_vector
-from firstfault.collection.filters import FieldKind, kind_of, values_of
+from firstfault.collection.filters import FieldKind, kinds_of, values_of
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -197,7 +197,9 @@ def field_counts(metadata: Iterable[Metadata]) -> Counter[tuple[str, FieldKind]]
     return Counter(
         pair
         for entry in metadata
-        for pair in {(name, kind_of(value)) for name in entry for value in values_of(entry, name)}
+        for pair in {
+            (name, kind) for name in entry for value in values_of(entry, name) for kind in kinds_of(value)
+        }
     )
 
 
