@@ -199,8 +199,9 @@ class Application:
             self._generators.clear()
             self._release()
         else:
-            with self._runner:
-                self._runner.run(self.aclose())
+            with self.__dict__.pop("_runner", None) or self._runner as runner:
+                runner.run(self.aclose())
+            self.__dict__.pop("_runner", None)
 
     def _release(self) -> None:
         try:

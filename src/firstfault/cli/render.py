@@ -31,7 +31,7 @@ STATUS_STYLE: dict[Status, tuple[str, str]] = {
 
 SHOWN_ARMS = ("dense", "bm25", "fuse", "rerank")
 BAR_WIDTH = 24
-PIPE_WIDTH = 240
+PIPE_WIDTH = 1000
 """Characters of a line where there is no terminal that has a width."""
 SNIPPET = 160
 """Characters of a chunk in a listing."""
