@@ -54,7 +54,6 @@ def test_lines_are_not_broken_where_there_is_no_terminal(
     trace_id = asked.json["trace_id"]
     assert trace_id in run("--home", place, "traces").out
     assert LONG in run("--home", place, "documents").out
-    assert not [line for line in found.out.splitlines() if line.endswith("  ")]
 
 
 def test_an_index_that_was_lost_is_told(run: Run, home: Path, tmp_path: Path) -> None:
