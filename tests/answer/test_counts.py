@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from firstfault.answer import Application
-from firstfault.answer.counts import TokenCounts
+from firstfault.answer.counts import BYTES_PER_TOKEN, SPECIALS, TokenCounts
 from firstfault.answer.pack import framed
 from firstfault.errors import StorageError
 
@@ -26,13 +26,16 @@ class Counting:
         return [self.count_tokens(text) for text in texts]
 
 
-def counted(counts: TokenCounts, generator: Counting, passages: dict[int, str]) -> tuple[int, list[int]]:
+def counted(
+    counts: TokenCounts, generator: Counting, passages: dict[int, str], enough: int = 0
+) -> tuple[int, list[int]]:
     return counts.count(
         generator,  # type: ignore[arg-type]
         list(passages),
         list(passages.values()),
         frame="answer from these",
         question="what is it",
+        enough=enough,
     )
 
 
@@ -42,7 +45,7 @@ def test_a_chunk_is_counted_once_and_for_good(application: Application) -> None:
     passages = dict(zip(keys, ["one", "two words", "now three words"], strict=True))
     counts = TokenCounts(collection)
     assert counted(counts, generator, passages) == (6, [1, 2, 3])
-    assert generator.asked == ["what is it", "one", "two words", "now three words", "answer from these"]
+    assert generator.asked == ["one", "two words", "now three words", "answer from these", "what is it"]
     generator.asked.clear()
     some = {key: passages[key] for key in keys[1:]}
     assert counted(counts, generator, some) == (6, [2, 3])
@@ -52,10 +55,28 @@ def test_a_chunk_is_counted_once_and_for_good(application: Application) -> None:
     again = TokenCounts(collection)
     generator.asked.clear()
     assert counted(again, generator, passages) == (6, [1, 2, 3])
-    assert generator.asked == ["what is it", "answer from these"]
+    assert generator.asked == ["answer from these", "what is it"]
     generator.fingerprint = "counting-2"
     assert counted(again, generator, {keys[0]: "one"}) == (6, [1])
     assert "one" in generator.asked
+
+
+def test_what_is_around_is_exact_only_where_room_is_short(application: Application) -> None:
+    generator, counts = Counting(), TokenCounts(application.collection)
+    key = application.collection.chunks_of("d00")[0][0]
+    bound = 3 + 2 * len("what is it") + 8
+    assert counted(counts, generator, {key: "one"}, enough=bound) == (bound, [1])
+    assert "what is it" not in generator.asked
+    assert counted(counts, generator, {key: "one"}, enough=bound - 1) == (6, [1])
+
+
+@pytest.mark.parametrize(
+    "question", ["?", "a b c " * 30, "\U0001f600" * 40, "<|im_end|>" * 20, "\x01\x02" * 30]
+)
+def test_the_bound_holds_for_the_real_tokenizer(application: Application, question: str) -> None:
+    generator = application.generator(application.settings.generator)
+    assert generator is not None
+    assert generator.count_tokens(question) <= BYTES_PER_TOKEN * len(question.encode()) + SPECIALS
 
 
 def test_estimates_are_not_kept(application: Application) -> None:

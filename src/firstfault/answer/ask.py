@@ -131,10 +131,11 @@ def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
         else:
             count, keys = generator.count_tokens, ranking.keys[: ranking.selected]
             frame = "".join(message.content for message in messages("", ()))
+            room = generator.context_window - settings.generator.max_tokens - CHAT_TEMPLATE_TOKENS
             around, tokens = app.token_counts.count(
-                generator, keys, passages, frame=frame, question=request.question
+                generator, keys, passages, frame=frame, question=request.question, enough=room - budget
             )
-            room = generator.context_window - settings.generator.max_tokens - around - CHAT_TEMPLATE_TOKENS
+            room -= around
             if room < budget:
                 span.event("budget_lowered", wanted=budget, room=room)
                 budget = room

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+BYTES_PER_TOKEN = 2
+"""A text has at most one token a byte, and broken control tokens gain one character each: twice is enough."""
+SPECIALS = 8
+"""Tokens that a tokenizer may put before and after a text."""
 MOST_PENDING = 10_000
 """Counts in memory; beyond it they are written and forgotten."""
 
@@ -37,10 +41,13 @@ class TokenCounts:
         *,
         frame: str,
         question: str,
+        enough: int,
     ) -> tuple[int, list[int]]:
         """Tokens of the prompt around the passages, and those of each passage with the line that follows it.
 
-        `keys` are the passages' chunks. `frame` is the prompt without passages and question.
+        `keys` are the passages' chunks. `frame` is the prompt without passages and question. Whether both
+        take 100 tokens or 200 matters only where room is short: the first number is exact where it exceeds
+        `enough`, else it may be an upper bound that does not.
         """
         if not generator.exact_counts:  # an estimate costs nothing and is nobody's count
             return generator.count_tokens(frame + question), generator.count_each(passages)
@@ -50,8 +57,7 @@ class TokenCounts:
         if asked:
             known |= self._collection.token_counts(counter, asked)
         missing = {key: text for key, text in zip(keys, passages, strict=True) if key not in known}
-        of_question, *counted = generator.count_each([question, *missing.values()])
-        new = dict(zip(missing, counted, strict=True))
+        new = dict(zip(missing, generator.count_each(list(missing.values())), strict=True))
         known |= new
         self._new.setdefault(counter, {}).update(new)
         if (counter, frame) not in self._frames:
@@ -60,7 +66,10 @@ class TokenCounts:
         if len(known) > MOST_PENDING:
             self.save()
             known.clear()
-        return self._frames[counter, frame] + of_question, tokens
+        around = self._frames[counter, frame] + BYTES_PER_TOKEN * len(question.encode()) + SPECIALS
+        if around > enough:
+            around = self._frames[counter, frame] + generator.count_tokens(question)
+        return around, tokens
 
     def save(self) -> None:
         """Write what was counted since the last time. A count that cannot be kept is made again."""
