@@ -77,26 +77,22 @@ class Answerer:
 
 def fill(schema: Mapping[str, Any], said: Sequence[tuple[int, str]]) -> Any:
     """A value that satisfies a plain JSON schema, its texts being the answer."""
-    if "enum" in schema:
-        return schema["enum"][0]
     kind = schema.get("type", "object" if "properties" in schema else "string")
-    match kind[0] if isinstance(kind, list) else kind:
-        case "object":
-            wanted = schema.get("properties", {})
-            return {name: fill(part, said) for name, part in wanted.items()}
-        case "array":
-            items = schema.get("items", {})
-            numbers = items.get("type") in ("integer", "number")
-            values = [number for number, _ in said] if numbers else [fill(items, [one]) for one in said]
-            return values or [fill(items, said)] * schema.get("minItems", 0)
-        case "integer" | "number":
-            return said[0][0] if said else schema.get("minimum", 0)
-        case "boolean":
-            return bool(said)
-        case "null":
-            return None
-        case _:
-            return " ".join(f"{text} [{number}]" for number, text in said) or ABSTENTION
+    kind = kind[0] if isinstance(kind, list) else kind
+    if "enum" in schema:
+        value = schema["enum"][0]
+    elif kind == "object":
+        value = {name: fill(part, said) for name, part in schema.get("properties", {}).items()}
+    elif kind == "array":
+        items = schema.get("items", {})
+        value = [fill(items, [one]) for one in said] or [fill(items, said)] * schema.get("minItems", 0)
+    elif kind in ("integer", "number"):
+        value = said[0][0] if said else schema.get("minimum", 0)
+    elif kind == "string":
+        value = " ".join(f"{text} [{number}]" for number, text in said) or ABSTENTION
+    else:
+        value = bool(said) if kind == "boolean" else None
+    return value
 
 
 def _answers(case: Case, passages: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -119,10 +115,12 @@ def _answers(case: Case, passages: Sequence[tuple[int, str]]) -> list[tuple[int,
 
 def _version(quote: str, number: int, text: str) -> tuple[int, str] | None:
     """The sentence of a passage that says what the quote says, word for word or nearly."""
+    spans = split_claims(text)
     for start, end in find(quote, text)[:1]:
-        return number, " ".join(text[start:end].split())
+        around = [span for span in spans if span[0] < end and start < span[1]] or [(start, end)]
+        return number, " ".join(text[around[0][0] : around[-1][1]].split())
     wanted = set(_WORD.findall(quote.lower()))
-    sentences = [" ".join(text[start:end].split()) for start, end in split_claims(text)]
+    sentences = [" ".join(text[start:end].split()) for start, end in spans]
     shares = [len(wanted & set(_WORD.findall(one.lower()))) / max(1, len(wanted)) for one in sentences]
     best = max(range(len(shares)), key=lambda i: (shares[i], -i), default=None)
     if best is None or shares[best] < SAYS_THE_SAME:

@@ -36,7 +36,7 @@ def _plain(_sandbox: Sandbox) -> None:
 
 
 def _vectors(sandbox: Sandbox) -> None:
-    sandbox.set(search__dense_weight=1)
+    sandbox.set(search__dense_weight=1, search__rerank="none")
 
 
 def _endpoint(sandbox: Sandbox) -> None:

@@ -42,7 +42,7 @@ def _draft_reinstated(sandbox: Sandbox, severity: float) -> None:
 
 
 def _fail(content: bytes, *, keep_old: bool) -> Callable[[Sandbox, float], None]:
-    """Files that cannot be read: never ingested, or, with `keep_old`, served as an earlier ingest read them."""
+    """Files that cannot be read: never ingested, or, with `keep_old`, served as they were before."""
 
     def inject(sandbox: Sandbox, severity: float) -> None:
         cases = sandbox.chosen(severity, "documents")

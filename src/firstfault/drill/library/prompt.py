@@ -34,10 +34,10 @@ def _giant_chunks(sandbox: Sandbox, severity: float) -> None:
 
 
 def _flood(sandbox: Sandbox, severity: float) -> None:
-    """Pages that repeat the question and say nothing, and a prompt that takes sixty passages."""
+    """Pages that repeat the question and say nothing, and a prompt that takes thirty passages."""
     pages = [page for case in sandbox.chosen(severity, "flood") for page in _stubs(case)]
     sandbox.add(pages)
-    sandbox.set(search__top_k=60, search__candidates=100, pack__budget_tokens=12_000)
+    sandbox.set(search__top_k=30, pack__budget_tokens=12_000)
     sandbox.set(generator__context_window=16_384)
 
 
@@ -125,12 +125,13 @@ FAULTS = (
         dial="budget from 600 down to 200 tokens",
         inject=_giant_chunks,
         severity=1.0,
+        scene="endpoint",
     ),
     Fault(
         name="flood",
         stage=Stage.PACK,
         cause="noise",
-        summary="sixty passages in the prompt, many of which only repeat the question",
+        summary="thirty passages in the prompt, many of which only repeat the question",
         dial=_CASES,
         inject=_flood,
         answers=True,

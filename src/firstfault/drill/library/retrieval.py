@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from firstfault.drill import stored_index
 from firstfault.drill.fault import Fault
 from firstfault.drill.reranker import Breakage, write_reranker
-from firstfault.drill.sandbox import Sandbox
+from firstfault.drill.sandbox import Sandbox, stored
 from firstfault.drill.text import mistype
 from firstfault.stages import Stage
 
@@ -22,8 +23,12 @@ def _swapped_embedder(sandbox: Sandbox, severity: float) -> None:
 def _half_migrated(sandbox: Sandbox, severity: float) -> None:
     """A re-embedding that stopped on the way: part of the corpus comes from the other model."""
     documents = sandbox.documents_of(sandbox.chosen(severity, "documents"))
-    sandbox.play("rotated", 1.0)
-    sandbox.rewrite(documents, lambda document: replace(document, metadata={**document.metadata, "batch": 2}))
+    with sandbox.application(create=True) as app:
+        originals = stored(app.collection, documents)
+        app.collection.retire(documents)
+        app.collection.gc(before=datetime.now(UTC) + timedelta(days=1))  # their vectors leave the cache
+    sandbox.play("rotated")
+    sandbox.add(originals)
     sandbox.plan.faults = ()
 
 
@@ -258,7 +263,7 @@ FAULTS = (
         name="ranks_of_vectors_only",
         stage=Stage.FUSE,
         cause="fusion_weights",
-        summary="users ask for reference numbers, and only the ranks of vectors count (rrf, dense_weight to 1)",
+        summary="users ask for reference numbers, and only ranks of vectors count (rrf, dense_weight to 1)",
         dial="dense_weight from 0.5 to 1",
         inject=_ranks_of_vectors_only,
         severity=1.0,
