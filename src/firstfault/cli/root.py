@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
+from firstfault.cli import (
+    ask,
+    cases,
+    corpus,
+    demo,
+    diagnose,
+    drill,
+    evaluate,
+    models,
+    settings,
+    trace,
+    verify,
+)
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -40,6 +52,7 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+drill.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)

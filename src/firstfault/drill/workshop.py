@@ -3,6 +3,7 @@
 In: a configuration and cases. Out: one `Outcome` a drill. The home is read once, through a backup.
 """
 
+import logging
 import shutil
 import tempfile
 import time
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from firstfault.answer.application import open_embedder
 from firstfault.collection.database import connect
-from firstfault.config import Config, Settings
+from firstfault.config import Config, LatencyConfig, Settings
 from firstfault.drill.answerer import Answerer
 from firstfault.drill.fault import Fault
 from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, Outcome
@@ -27,15 +28,18 @@ from firstfault.drill.upstream import LocalUpstream
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.evaluate import RunStore, evaluate
 from firstfault.evaluate.aggregate import lower_is_better
-from firstfault.stages import Stage
+from firstfault.stages import ANY_STAGE_CAUSES, Stage
 from firstfault.types import Case, CaseResult, Diagnosis, Run
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
 
+NO_BUDGET_MS = 1e9
+"""Budgets are lifted in drills of other faults than slowness: a busy machine is not what is drilled."""
 FIRST_TOKEN_MS = 500.0
 """A budget for the first token that is longer is shortened to this in a copy, so that no drill takes minutes:
 a slow endpoint is drilled as slow against that."""
+OVER_BUDGET = ANY_STAGE_CAUSES[1]
 _POSITION = {stage: position for position, stage in enumerate(Stage)}
 _WORSE = 0.25
 """A case is hurt when one of its scores is worse by at least this."""
@@ -81,6 +85,9 @@ class Workshop:
 
     def __enter__(self) -> Self:
         self._root = Path(tempfile.mkdtemp(prefix="firstfault-drill-"))
+        self._retries = logging.getLogger("stamina")  # announces each retry, and many are meant to happen
+        self._level = self._retries.level
+        self._retries.setLevel(logging.ERROR)
         try:
             snapshot(self._config.home, self._root / "base")
             self._embedder = open_embedder(self._config.settings.embedder)
@@ -96,6 +103,7 @@ class Workshop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._retries.setLevel(self._level)
         self._proxy.close()
         shutil.rmtree(self._root, ignore_errors=True)
 
@@ -118,7 +126,9 @@ class Workshop:
         expected = tuple(Named(stage=fault.stage.value, cause=fault.cause) for fault in ordered)
         first = ordered[0]
         given = first.severity if severity is None else severity
-        sandbox = self._copy(scene, seed, min(count or len(self._cases), most or len(self._cases)))
+        slow = any(fault.cause == OVER_BUDGET for fault in ordered)
+        most = min(count or len(self._cases), most or len(self._cases))
+        sandbox = self._copy(scene, seed, most, budgets=slow)
         try:
             for fault in ordered:
                 fault.inject(sandbox, fault.severity if severity is None else severity)
@@ -146,15 +156,18 @@ class Workshop:
             looked, faults=(), scene=scene, severity=None, seed=seed, expected=(), answers=answers
         )
 
-    def _copy(self, scene: str, seed: int, count: int) -> Sandbox:
+    def _copy(self, scene: str, seed: int, count: int, *, budgets: bool = False) -> Sandbox:
         prepared = self._prepared(scene)
+        lifted = (
+            {} if budgets else {f"latency.{name}": str(NO_BUDGET_MS) for name in LatencyConfig.model_fields}
+        )
         self._runs += 1
         home = self._root / f"run-{self._runs}" / "home"
         home.parent.mkdir(mode=0o700)
         copy_home(prepared.home, home)
         return Sandbox(
             home=home,
-            settings=prepared.settings,
+            settings=prepared.settings.override(lifted),
             cases=_sample(prepared.cases, count, seed),
             seed=seed,
             collection=self._collection,

@@ -100,7 +100,7 @@ def _broken_reranker(breakage: Breakage) -> Callable[[Sandbox, float], None]:
 
 
 def _slow_reranker(sandbox: Sandbox, severity: float) -> None:
-    folder = write_reranker(sandbox.home.parent / "reranker", "slow", work=round(1600 * severity))
+    folder = write_reranker(sandbox.home.parent / "reranker", "slow", work=round(120 * severity))
     sandbox.set(search__rerank="cross", search__rerank_model=folder)
 
 
