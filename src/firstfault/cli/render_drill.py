@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
@@ -15,17 +16,15 @@ from firstfault.drill.report import Readiness, Summary, columns_of, harmless, ra
 
 def library(faults: Sequence[Fault]) -> None:
     """The faults with what they stand for."""
-    table = _table("fault", "stage: cause", "severity", "what happens")
-    for fault in faults:
-        blind = " (blind set)" if fault.set == "blind" else ""
-        table.add_row(
-            Text(fault.name, style="bold"),
-            Text(f"{fault.stage.value}: {fault.cause}"),
-            Text(f"{fault.severity:g}"),
-            Text(f"{fault.summary}{blind}; severity: {fault.dial}"),
-        )
     out = console()
-    out.print(table)
+    for stage, group in groupby(faults, key=lambda fault: fault.stage):
+        out.print(Text(stage.value, style="bold"))
+        for fault in group:
+            line = Text(f"  {fault.name:<28} {fault.cause}")
+            line.append("   blind set" if fault.set == "blind" else "", style="magenta")
+            out.print(line)
+            out.print(Text(f"      {fault.summary}", style="dim"), soft_wrap=True)
+            out.print(Text(f"      severity {fault.severity:g}: {fault.dial}", style="dim"), soft_wrap=True)
     out.print(
         f"\n{len(faults)} faults. Run them on a copy of your application: firstfault drill --on cases.jsonl"
     )

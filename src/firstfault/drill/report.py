@@ -240,17 +240,23 @@ def readiness(
 
 def _advice(outcome: Outcome, cases_unanswerable: int, budgets_missing: Sequence[str]) -> str:
     expected = outcome.expected[0]
-    if outcome.skipped:
-        return f"could not be drilled: {outcome.skipped}"
-    if expected.cause == "over_budget":
-        missing = [name for name in budgets_missing if expected.stage in name or "total" in name]
-        return f"set a budget: {', '.join(missing)}" if missing else "lower the budget of this stage"
-    if expected.cause == "should_have_abstained" and not cases_unanswerable:
-        return 'add cases with "answerable": false: whether the application abstains is not tested'
-    if outcome.detected:
-        return f"it is seen, and taken for {outcome.found}: look at the traces before you apply a fix"
-    if not outcome.hurt:
-        return "it hurt none of these cases: add cases that depend on this part, or accept the risk"
-    if not outcome.alerts:
-        return "no limit broke and the diagnosis was silent: add cases, and limits under [evaluate]"
-    return f"the diagnosis was silent; the limits on {', '.join(outcome.alerts)} would have shown it"
+    missing = [name for name in budgets_missing if expected.stage in name or "total" in name]
+    budget = f"set a budget: {', '.join(missing)}" if missing else "lower the budget of this stage"
+    abstaining = 'add cases with "answerable": false: whether the application abstains is not tested'
+    limits = ", ".join(outcome.alerts)
+    advice = (
+        (outcome.skipped, f"could not be drilled: {outcome.skipped}"),
+        (expected.cause == "over_budget", budget),
+        (expected.cause == "should_have_abstained" and not cases_unanswerable, abstaining),
+        (
+            outcome.detected,
+            f"it is seen, and taken for {outcome.found}: read its traces before a fix",
+        ),
+        (
+            not outcome.hurt,
+            "it hurt none of these cases: add cases that depend on this part",
+        ),
+        (limits, f"the diagnosis was silent; the limits on {limits} would have shown it"),
+    )
+    silent = "no limit broke and the diagnosis was silent: add cases, and limits under [evaluate]"
+    return next((text for applies, text in advice if applies), silent)

@@ -4,16 +4,13 @@ In: requests of the chat completions and embeddings APIs, as parsed JSON. Out: r
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from firstfault.drill.answerer import Reply
 from firstfault.errors import RemoteError
 from firstfault.models.embedder import Embedder, FloatArray
-
-if TYPE_CHECKING:
-    import httpx
 
 
 class ChatModel(Protocol):
@@ -70,7 +67,6 @@ class RemoteUpstream:
     def __init__(self, base_url: str, *, timeout_s: float = 120.0) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
-        self._open: httpx.Client | None = None
 
     def chat(self, request: Mapping[str, Any], authorization: str | None) -> Reply:
         """The whole reply: a fault needs all of it, so it is not streamed on this side."""
@@ -87,39 +83,30 @@ class RemoteUpstream:
 
     def models(self, authorization: str | None) -> list[str]:
         """See `Upstream.models`."""
-        reply = self._client.get(f"{self.base_url}/models", headers=_headers(authorization))
-        return [str(row["id"]) for row in self._checked(reply)["data"]]
+        return [str(row["id"]) for row in self._request("GET", "models", None, authorization)["data"]]
 
     def _post(self, path: str, body: Mapping[str, Any], authorization: str | None) -> Any:
+        return self._request("POST", path, body, authorization)
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None, authorization: str | None
+    ) -> Any:
         import httpx
 
+        headers = {"Authorization": authorization} if authorization else {}
+        address = f"{self.base_url}/{path}"
         try:
-            reply = self._client.post(f"{self.base_url}/{path}", json=body, headers=_headers(authorization))
+            reply = httpx.request(method, address, json=body, headers=headers, timeout=self._timeout_s)
         except httpx.HTTPError as error:
             message = f"{self.base_url} cannot be reached ({type(error).__name__})."
             raise RemoteError(message, hint="Check --upstream.") from error
-        return self._checked(reply)
-
-    def _checked(self, reply: "httpx.Response") -> Any:
         if reply.status_code != 200:
             message = f"{self.base_url} answered {reply.status_code}: {reply.text[:200]}"
             raise RemoteError(message, hint="Check --upstream, the model and the key.")
         return reply.json()
-
-    @property
-    def _client(self) -> "httpx.Client":
-        if self._open is None:
-            import httpx
-
-            self._open = httpx.Client(timeout=self._timeout_s)
-        return self._open
 
 
 def texts_of(request: Mapping[str, Any]) -> Sequence[str]:
     """The texts of an embeddings request."""
     given = request["input"]
     return [given] if isinstance(given, str) else [str(text) for text in given]
-
-
-def _headers(authorization: str | None) -> dict[str, str]:
-    return {"Authorization": authorization} if authorization else {}

@@ -7,8 +7,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -155,6 +155,15 @@ class Workshop:
         return self._outcome(
             looked, faults=(), scene=scene, severity=None, seed=seed, expected=(), answers=answers
         )
+
+    @contextmanager
+    def sandbox(self, scene: str = "plain", *, seed: int = 0) -> Iterator[Sandbox]:
+        """A copy to break by hand, thrown away at the end."""
+        sandbox = self._copy(scene, seed, len(self._cases))
+        try:
+            yield sandbox
+        finally:
+            self._discard(sandbox)
 
     def _copy(self, scene: str, seed: int, count: int, *, budgets: bool = False) -> Sandbox:
         prepared = self._prepared(scene)
