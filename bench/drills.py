@@ -1,6 +1,6 @@
 """Whether the diagnosis names what is broken: the figures of the drills, with fixed seeds.
 
-    python -m bench.drills [--corpus clapnq] [--corpus xquad] [--cases 40] [--parts single,blind,double,control,half]
+    python -m bench.drills [--corpus clapnq] [--cases 40] [--parts single,blind,double,control,half]
 
 In: the question-answering corpora of the shared data. Out: rates, the confusion matrix and each miss, on the
 terminal; every outcome as a line of JSON in --out. Nothing here needs a language model.
@@ -34,7 +34,7 @@ CONTROLS = 50
 
 
 def cases_of(corpus: str, count: int) -> list[Case]:
-    """Answerable cases spread over the documents, and unanswerable ones; XQuAD has none, so it gets ClapNQ's."""
+    """Answerable cases spread over the documents, and unanswerable ones (for XQuAD, of ClapNQ)."""
     folder = data_folder() / "qa"
     own = read_cases(folder / corpus / "cases.jsonl.gz")
     absent = [case for case in read_cases(folder / "clapnq" / "cases.jsonl.gz") if case.answerable is False]
@@ -83,8 +83,9 @@ def show(part: str, outcomes: list[Outcome], seconds: float) -> None:
     for one in outcomes:
         right = one.cause_named and (len(one.faults) < 2 or one.others_listed)
         if not right:
+            expected = " then ".join(map(str, one.expected)) or "healthy"
             print(
-                f"    {' + '.join(one.faults) or one.scene}: expected {' then '.join(map(str, one.expected))}, "
+                f"    {' + '.join(one.faults) or one.scene}: expected {expected}, "
                 f"named {one.skipped or one.found}, listed {', '.join(map(str, one.listed))}; "
                 f"hurt {one.hurt} of {one.cases}"
             )

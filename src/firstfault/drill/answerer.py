@@ -33,7 +33,7 @@ SAYS_THE_SAME = 0.6
 """Share of a quote's words that a sentence must hold to be taken for a version of it."""
 
 _PASSAGE = re.compile(r'<passage number="(\d+)" title="(.*?)">\n(.*?)\n</passage>', re.DOTALL)
-_QUESTION = re.compile(r"\n*Question: (.*)\Z", re.DOTALL)
+_QUESTION = re.compile(r"(?:\A|\n)Question: (.*)\Z", re.DOTALL)
 _ORDER = re.compile(r"reply only with [\"“]([^\"”\n]+)[\"”]", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 
@@ -56,17 +56,17 @@ class Answerer:
 
     def chat(self, request: Mapping[str, Any]) -> Reply:
         """The reply to a request of the chat completions API."""
-        prompt = "\n".join(str(message["content"]) for message in request["messages"])
+        asked = question_of(request["messages"])
+        prompt = next((said for said in _said_by_user(request["messages"]) if _PASSAGE.search(said)), "")
         limit = int(request.get("max_tokens") or request.get("max_completion_tokens") or 256)
-        asked = _QUESTION.search(prompt)
-        case = self._cases.get(_key(asked[1])) if asked else None
+        case = self._cases.get(_key(asked))
         passages = [(int(number), text) for number, _, text in _PASSAGE.findall(prompt)]
         order = next((found[1] for _, text in passages if (found := _ORDER.search(text))), None)
         if order is not None:
             return _within(order, limit)
         said = _answers(case, passages) if case else []
-        schema = _schema(request)
-        if schema is not None:
+        schema = case.schema if case and case.schema else _schema(request)
+        if schema is not None and (said or case is None):
             return _within(json.dumps(fill(schema, said)), limit)
         return _within(" ".join(f"{text} [{number}]" for number, text in said) or ABSTENTION, limit)
 
@@ -138,6 +138,19 @@ def _nearest(question: str, passages: Sequence[tuple[int, str]]) -> tuple[int, s
     ]
     _, number, sentence = max(found, key=lambda one: one[0])
     return number, sentence
+
+
+def question_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The question of a prompt, also when a correction follows it; in prompts of another make, the last
+    paragraph of what the user says.
+    """
+    said = _said_by_user(messages)
+    found = next((match for text in said if (match := _QUESTION.search(text))), None)
+    return (found[1] if found else said[-1].rsplit("\n\n", 1)[-1] if said else "").strip()
+
+
+def _said_by_user(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(message.get("content", "")) for message in messages if message.get("role") == "user"]
 
 
 def _schema(request: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from firstfault.answer.prompt import ABSTENTION, abstains
-from firstfault.drill.answerer import Reply
+from firstfault.drill.answerer import Reply, question_of
 from firstfault.drill.text import contradict, invented
 from firstfault.models.embedder import FloatArray
 
 _MARK = re.compile(r"\s*\[(\d+)\]")
-_QUESTION = re.compile(r"Question: (.*)\Z", re.DOTALL)
 _FENCE = re.compile(r"<passage number=\"(\d+)\"")
 
 
@@ -53,25 +52,18 @@ class Exchange:
 
     @property
     def question(self) -> str:
-        """What was asked: the last paragraph of the last message."""
+        """What was asked."""
         return question_of(self.messages)
 
     @property
     def passages(self) -> list[int]:
         """Numbers of the passages in the prompt."""
-        return [int(n) for n in _FENCE.findall(str(self.messages[-1]["content"]))]
+        return [int(n) for one in self.messages for n in _FENCE.findall(str(one.get("content", "")))]
 
 
 Chat = Callable[[Exchange], Faulty]
 Vectors = Callable[[Sequence[str], FloatArray, float], FloatArray]
 """Texts, their honest vectors (texts, dimension) and the severity → faulty vectors."""
-
-
-def question_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The question of a prompt; for prompts of another make, the last paragraph."""
-    content = str(messages[-1]["content"]) if messages else ""
-    found = _QUESTION.search(content)
-    return (found[1] if found else content.rsplit("\n\n", 1)[-1]).strip()
 
 
 def _say(text: str, like: Reply) -> Faulty:
@@ -113,7 +105,7 @@ def _answers_beside(exchange: Exchange) -> Faulty:
     """Instead of abstaining, repeats the beginning of the first passage, which says something else."""
     if not abstains(exchange.reply.text):
         return Faulty()
-    content = str(exchange.messages[-1]["content"])
+    content = next(str(one["content"]) for one in exchange.messages if one["role"] == "user")
     body = content.split(">\n", 1)[-1].split("\n</passage>", 1)[0]
     words = body.split()[:24]
     return _say(f"{' '.join(words).rstrip('.,;:')}. [1]", exchange.reply)
@@ -147,8 +139,10 @@ def _missing_citations(exchange: Exchange) -> Faulty:
 
 
 def _invalid_json(exchange: Exchange) -> Faulty:
-    """A comma too many and single quotes, as models write them."""
-    return _say(re.sub(r"\}\s*$", ",}", exchange.reply.text).replace('": "', "\": '"), exchange.reply)
+    """Another notation in the place of JSON, as models slip into it."""
+    value = _parsed(exchange.reply.text)
+    rows = value.items() if isinstance(value, dict) else [("answer", value)]
+    return _say("\n".join(f"- **{name}** {part}" for name, part in rows), exchange.reply)
 
 
 def _prose_around_json(exchange: Exchange) -> Faulty:

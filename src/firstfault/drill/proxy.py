@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any
 
-from firstfault.drill.answerer import Reply
+from firstfault.drill.answerer import Reply, question_of
 from firstfault.drill.behaviours import (
     CHAT,
     EMBEDDING_DELAY,
@@ -26,7 +26,6 @@ from firstfault.drill.behaviours import (
     NAMES,
     Exchange,
     Faulty,
-    question_of,
 )
 from firstfault.drill.upstream import Upstream, texts_of
 from firstfault.errors import FirstfaultError, InputError
@@ -89,7 +88,9 @@ class Proxy:
             message = f"Port {port} cannot be used: {error.strerror}."
             raise InputError(message, hint="Choose another with --port.") from error
         self._server.proxy = self
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.base_url = f"{self.address}/v1"
+        """What clients are given; any path may stand before `/v1`."""
 
     def start(self) -> None:
         """Serve in the background."""
@@ -137,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """`/v1/models`."""
-        if self.path.rstrip("/") != "/v1/models":
+        if not self.path.rstrip("/").endswith("/v1/models"):
             self._error(404, f"There is no {self.path} here.")
             return
         with self._explained():
@@ -150,13 +151,12 @@ class _Handler(BaseHTTPRequestHandler):
             request = self._body()
             if request is None:
                 return
-            match self.path.rstrip("/"):
-                case "/v1/chat/completions":
-                    self._chat(request)
-                case "/v1/embeddings":
-                    self._embeddings(request)
-                case other:
-                    self._error(404, f"There is no {other} here.")
+            if self.path.endswith("/v1/chat/completions"):
+                self._chat(request)
+            elif self.path.endswith("/v1/embeddings"):
+                self._embeddings(request)
+            else:
+                self._error(404, f"There is no {self.path} here.")
 
     def _body(self) -> dict[str, Any] | None:
         length = int(self.headers["Content-Length"] or 0)

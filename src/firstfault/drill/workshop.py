@@ -167,16 +167,17 @@ class Workshop:
 
     def _copy(self, scene: str, seed: int, count: int, *, budgets: bool = False) -> Sandbox:
         prepared = self._prepared(scene)
-        lifted = (
-            {} if budgets else {f"latency.{name}": str(NO_BUDGET_MS) for name in LatencyConfig.model_fields}
-        )
         self._runs += 1
+        # An address of its own: what a client learned about one run's endpoint is not held against another's.
+        changes = {"generator.base_url": f"{self._proxy.address}/run-{self._runs}/v1"}
+        if not budgets:
+            changes |= {f"latency.{name}": str(NO_BUDGET_MS) for name in LatencyConfig.model_fields}
         home = self._root / f"run-{self._runs}" / "home"
         home.parent.mkdir(mode=0o700)
         copy_home(prepared.home, home)
         return Sandbox(
             home=home,
-            settings=prepared.settings.override(lifted),
+            settings=prepared.settings.override(changes),
             cases=_sample(prepared.cases, count, seed),
             seed=seed,
             collection=self._collection,

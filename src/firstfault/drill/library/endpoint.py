@@ -78,7 +78,7 @@ _CITE: tuple[tuple[str, str, str, float, FaultSet], ...] = (
     ("missing_citations", "missing_citation", "cites nothing", 0.5, "development"),
 )
 _FORMAT: tuple[tuple[str, str, str, float, FaultSet], ...] = (
-    ("invalid_json", "invalid_json", "writes JSON with a comma too many", 0.3, "development"),
+    ("invalid_json", "invalid_json", "writes a list with asterisks in the place of JSON", 0.3, "development"),
     (
         "prose_around_json",
         "invalid_json",
@@ -120,7 +120,7 @@ FAULTS = (
         name="rarely_invalid_json",
         stage=Stage.FORMAT,
         cause="invalid_json",
-        summary="the model writes JSON with a comma too many, one time in twenty",
+        summary="the model writes a list in the place of JSON, one time in twenty",
         dial=_RATE,
         inject=_plays("invalid_json"),
         severity=0.05,
