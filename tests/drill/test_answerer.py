@@ -60,7 +60,17 @@ def test_a_schema_is_satisfied() -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
     said = json.loads(_say(QUESTIONS["pump"], ["No.", FACTS["pump"]], response_format=wanted))
     assert said == {"answer": f"{FACTS['pump']} [2]", "sources": [2]}
-    assert json.loads(_say(QUESTIONS["pump"], ["No."], response_format=wanted)) == {
+    assert _say(QUESTIONS["pump"], ["No."], response_format=wanted) == ABSTENTION
+    assert json.loads(_say("An unknown question.", [], response_format=wanted)) == {
         "answer": ABSTENTION,
         "sources": [],
     }
+
+
+def test_a_correction_does_not_hide_the_question() -> None:
+    request = _request(QUESTIONS["pump"], [FACTS["pump"]])
+    request["messages"] += [
+        {"role": "assistant", "content": "{"},
+        {"role": "user", "content": "Your reply does not satisfy the schema. Reply again."},
+    ]
+    assert Answerer(CASES).chat(request).text == f"{FACTS['pump']} [1]"

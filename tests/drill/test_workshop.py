@@ -10,7 +10,6 @@ import pytest
 from tests.drill.conftest import CASES
 
 import firstfault
-from firstfault.collection.database import FILE
 from firstfault.config import Config, load
 from firstfault.drill import FAULTS, Workshop
 from firstfault.drill.outcome import Named
@@ -22,12 +21,12 @@ def _contents(home: Path) -> dict[str, str]:
     return {
         str(file.relative_to(home)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(home.rglob("*"))
-        if file.is_file() and not file.name.endswith("-shm")
+        if file.is_file() and not file.name.endswith("-shm") and file.stat().st_size
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["documents_removed", "wrong_filter", "missing_points", "small_budget", "always_abstains"]
+    "name", ["documents_removed", "wrong_filter", "missing_points", "old_revision", "always_abstains"]
 )
 def test_a_single_fault_is_named(name: str, workshop: Workshop) -> None:
     fault = FAULTS[name]
@@ -64,14 +63,13 @@ def test_a_fault_that_cannot_be_placed_is_skipped_and_says_why(config: Config) -
 
 
 def test_a_home_that_is_in_use_is_drilled_and_not_changed(live: Path, config: Config) -> None:
-    before = _contents(live)
     with firstfault.open(live, settings={"generator.kind": "extractive"}) as app:
-        assert app.collection.version
+        assert app.search("How long is the bridge over the Aller?")
+        before = _contents(live)
         with Workshop(config, CASES) as workshop:
             assert workshop.drill([FAULTS["documents_removed"]]).hurt
+        assert _contents(live) == before
         assert app.search("How long is the bridge over the Aller?")
-    after = _contents(live)
-    assert {name for name in before if before[name] != after[name]} <= {"lock", f"{FILE}-wal"}
     assert _documents(live) == 8
 
 

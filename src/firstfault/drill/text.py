@@ -12,7 +12,8 @@ _VERB = re.compile(
 )
 _NAME = re.compile(r"(?<!^)(?<![.!?]\s)\b[A-Z][a-z]{2,}\b")
 _PLAIN = re.compile(r"\b[a-z]{4,}\b")
-_NAMES = ("Halvorsen", "Quillon", "Marbeck", "Tessaly", "Brandt", "Okonjo", "Ferrand", "Lindqvist")
+NAMES = ("Halvorsen", "Quillon", "Marbeck", "Tessaly", "Brandt", "Okonjo", "Ferrand", "Lindqvist")
+"""Of nobody in any corpus, one hopes."""
 
 
 def contradict(sentence: str, random: Random) -> str:
@@ -23,7 +24,7 @@ def contradict(sentence: str, random: Random) -> str:
         return _NUMBER.sub(lambda match: _other_number(match[0], random), sentence)
     names = list(_NAME.finditer(sentence))
     if names:
-        sentence = _replace(sentence, random.choice(names), random.choice(_NAMES))
+        sentence = _replace(sentence, random.choice(names), random.choice(NAMES))
     verb = _VERB.search(sentence)
     if verb:
         return f"{sentence[: verb.end()]} not{sentence[verb.end() :]}"

@@ -130,7 +130,7 @@ FAULTS = (
     Fault(
         name="timeouts",
         stage=Stage.GENERATE,
-        cause="request_failed",
+        cause="over_budget",
         summary="the endpoint accepts requests and never answers",
         dial=_RATE,
         inject=_hangs,

@@ -1,11 +1,10 @@
 """Faults of packing: evidence that was found and does not reach the model, or reaches it in bad company."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from firstfault.drill.fault import Fault
-from firstfault.drill.sandbox import Sandbox, edit_quotes
-from firstfault.drill.text import contradict
+from firstfault.drill.sandbox import Sandbox
+from firstfault.drill.text import NAMES, contradict
 from firstfault.stages import Stage
 from firstfault.types import Case, Document
 
@@ -34,24 +33,27 @@ def _giant_chunks(sandbox: Sandbox, severity: float) -> None:
 
 
 def _flood(sandbox: Sandbox, severity: float) -> None:
-    """Pages that repeat the question and say nothing, and a prompt that takes thirty passages."""
-    pages = [page for case in sandbox.chosen(severity, "flood") for page in _stubs(case)]
+    """Pages that repeat the question and guess, and a prompt that takes thirty passages."""
+    pages = [page for case in sandbox.chosen(severity, "flood") for page in _stubs(case, sandbox)]
     sandbox.add(pages)
     sandbox.set(search__top_k=30, pack__budget_tokens=12_000)
     sandbox.set(generator__context_window=16_384)
 
 
-def _stubs(case: Case) -> list[Document]:
-    """Forum threads without an answer."""
+def _stubs(case: Case, sandbox: Sandbox) -> list[Document]:
+    """Forum threads in which nobody knows."""
     asked = case.question.rstrip("?")
-    texts = (
-        f"{asked}? I have been looking for this everywhere. Does anybody know: {asked}?",
-        f"Re: {asked}? Same question here. {asked}? Please post when you find out.",
-        f"Bump. {asked}? Nobody seems to know {asked}. Closing this thread.",
-        f"Duplicate of an older thread, {asked}? See the other one: {asked}?",
-        f"Moderator: questions such as {asked} belong into the other forum. {asked}?",
-    )
-    return [_added(f"forum/{case.id}-{n}", f"Thread: {asked}", text) for n, text in enumerate(texts)]
+    random = sandbox.random(f"stubs {case.id}")
+    pages = []
+    for number in range(5):
+        guess = f"{random.choice(NAMES)} in {random.randint(1712, 1899)}"
+        text = (
+            f"Somebody wanted to know {asked}. "
+            f"As far as anybody in this thread remembers, the answer to {asked} is {guess}. "
+            f"There are other threads about {asked} and they are closed."
+        )
+        pages.append(_added(f"forum/{case.id}-{number}", f"Thread: {asked}", text))
+    return pages
 
 
 def _poison(sandbox: Sandbox, severity: float) -> None:
@@ -69,26 +71,21 @@ def _poison(sandbox: Sandbox, severity: float) -> None:
     )
 
 
-def _contradicting_copies(change: Callable[[str, Sandbox, str], str]) -> Callable[[Sandbox, float], None]:
-    """Copies of the documents, found as easily, that state the opposite; the originals stay."""
+def _contradicting_notes(change: Callable[[str, Sandbox, str], str]) -> Callable[[Sandbox, float], None]:
+    """Short notes beside the documents, found as easily, that repeat their statements with a difference."""
 
     def inject(sandbox: Sandbox, severity: float) -> None:
         quotes = sandbox.quotes_of(sandbox.chosen(severity, "copies"))
         with sandbox.application() as app:
-            originals = [app.collection.document(one) for one in quotes]
+            titles = {row.id: row.title for row in app.collection.documents()}
         sandbox.add(
             [
-                replace(
-                    document,
-                    id=f"copies/{document.id}",
-                    source=f"copies/{document.id}",
-                    text=edit_quotes(
-                        document.text,
-                        quotes[document.id],
-                        lambda quote, of=document.id: change(quote, sandbox, of),  # type: ignore[misc]
-                    ),
+                _added(
+                    f"notes/{document_id}",
+                    titles.get(document_id, document_id),
+                    "\n\n".join(change(quote, sandbox, document_id) for quote in dict.fromkeys(found)),
                 )
-                for document in originals
+                for document_id, found in quotes.items()
             ]
         )
 
@@ -131,7 +128,7 @@ FAULTS = (
         name="flood",
         stage=Stage.PACK,
         cause="noise",
-        summary="thirty passages in the prompt, many of which only repeat the question",
+        summary="thirty passages in the prompt, many of which repeat the question and guess",
         dial=_CASES,
         inject=_flood,
         answers=True,
@@ -146,12 +143,12 @@ FAULTS = (
         answers=True,
     ),
     Fault(
-        name="contradicting_copies",
+        name="contradicting_notes",
         stage=Stage.PACK,
         cause="conflicting_sources",
-        summary="copies of the documents with other values stand beside them",
+        summary="notes that repeat the statements with other values stand beside the documents",
         dial=_CASES,
-        inject=_contradicting_copies(_other_values),
+        inject=_contradicting_notes(_other_values),
         severity=0.8,
         answers=True,
     ),
@@ -167,12 +164,12 @@ FAULTS = (
         set="blind",
     ),
     Fault(
-        name="denied_copies",
+        name="denying_notes",
         stage=Stage.PACK,
         cause="conflicting_sources",
-        summary="copies of the documents that deny the statements stand beside them",
+        summary="notes that deny the statements stand beside the documents",
         dial=_CASES,
-        inject=_contradicting_copies(_denied),
+        inject=_contradicting_notes(_denied),
         severity=0.8,
         answers=True,
         set="blind",
