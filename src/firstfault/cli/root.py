@@ -13,7 +13,9 @@ from firstfault.cli import (
     diagnose,
     drill,
     evaluate,
+    fix,
     models,
+    playbook,
     settings,
     trace,
     verify,
@@ -53,8 +55,10 @@ trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
 drill.register(app)
+fix.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)
 demo.register(app)
+app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

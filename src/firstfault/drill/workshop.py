@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 NO_BUDGET_MS = 1e9
 """Budgets are lifted in drills of other faults than slowness: a busy machine is not what is drilled."""
 ESTIMATE = 1.5
-"""Tokens behind an endpoint are estimated, and upwards: the budget is raised by this, so that the prompt holds
-the passages that it holds with a generator that counts."""
+"""Tokens behind an endpoint are estimated, and upwards: the budget is raised by this factor, so that the prompt
+holds the passages that it holds with a generator that counts."""
 FIRST_TOKEN_MS = 500.0
 """A budget for the first token that is longer is shortened to this in a copy, so that no drill takes minutes:
 a slow endpoint is drilled as slow against that."""
