@@ -71,7 +71,7 @@ def test_nothing_to_count_has_no_value() -> None:
 def test_reports_name_what_was_missed() -> None:
     found = summarize(ALL)
     text = markdown(ALL, found)
-    assert "| always_abstains | 0.5 | 5 of 10 | generate: wrong_abstention | healthy | – | 1.5 |" in text
+    assert "| always_abstains | 0.5 | 5 of 10 | generate: wrong_abstention | healthy | – | – | 1.5 |" in text
     assert "| **generate** |" in text
     written = json.loads(json.dumps(document(ALL, found), allow_nan=False))
     assert written["rates"]["stage_named"]["value"] == 0.25

@@ -37,6 +37,12 @@ def test_a_single_fault_is_named(name: str, workshop: Workshop) -> None:
     assert outcome.cases == len(CASES)
 
 
+def test_fix_is_tried_on_what_was_found(config: Config) -> None:
+    with Workshop(config, CASES, repair=True) as workshop:
+        assert workshop.drill([FAULTS["documents_removed"]]).repair == "no setting repairs it"
+        assert workshop.control().repair is None
+
+
 def test_nothing_broken_is_called_healthy(workshop: Workshop) -> None:
     outcome = workshop.control("plain", seed=1)
     assert not outcome.detected

@@ -48,6 +48,9 @@ def drill(
         bool, typer.Option("--control", help="Nothing is broken: is it called healthy?")
     ] = False,
     seeds: Annotated[int, typer.Option(min=1, help="How many healthy controls with --control.")] = 6,
+    repair: Annotated[
+        bool, typer.Option("--fix", help="Have `fix` repair what is found, and say whether it did.")
+    ] = False,
     cases: Annotated[int, typer.Option("--cases", "-n", min=4, help="Cases for each drill, at most.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Chooses cases, documents and pairs.")] = 0,
     markdown: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
@@ -74,7 +77,7 @@ def drill(
     known = _cases(given, on)
     outcomes: list[Outcome] = []
     with (
-        Workshop(given.config, known, collection=given.collection) as workshop,
+        Workshop(given.config, known, collection=given.collection, repair=repair) as workshop,
         render_drill.progress() as show,
     ):
         total, series = _series(

@@ -44,6 +44,7 @@ def progress() -> Iterator[Callable[[Outcome, int], None]]:
         line.append_text(_mark(outcome))
         line.append(f" {_broken(outcome)} → {outcome.skipped or outcome.found}", style="")
         line.append(f"   {seconds:.1f} s", style="dim")
+        line.append(f"   fix: {outcome.repair}" if outcome.repair else "", style="dim")
         out.print(line)
 
     yield show

@@ -1,9 +1,13 @@
 """What came of a drill: what was broken, what the diagnosis called it, and what it cost to find out."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 HEALTHY = "healthy"
 UNKNOWN = "unknown"
+
+Repaired = Literal["verified", "unproven", "no setting repairs it"]
+"""`verified`: a patch that `fix` proposed gained on cases it was not chosen on; `unproven`: none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,8 @@ class Outcome:
     seconds_evaluate: float
     seconds_diagnose: float
     model_calls: int
+    repair: Repaired | None = None
+    """Whether `fix` repairs it; None when that was not asked."""
     skipped: str = ""
     """Why the fault could not be placed; nothing was run then."""
 

@@ -161,7 +161,7 @@ def _table(outcomes: Sequence[Outcome]) -> list[str]:
         f"| {' + '.join(one.faults) or f'none ({one.scene})'} "
         f"| {'' if one.severity is None else f'{one.severity:g}'} | {one.hurt} of {one.cases} "
         f"| {' then '.join(map(str, one.expected)) or HEALTHY} | {one.skipped or one.found} "
-        f"| {', '.join(one.alerts) or '–'} | {one.seconds_evaluate + one.seconds_diagnose:.1f} |"
+        f"| {', '.join(one.alerts) or '–'} | {one.repair or '–'} | {one.seconds_evaluate + one.seconds_diagnose:.1f} |"
         for one in outcomes
     ]
 

@@ -20,7 +20,7 @@ from firstfault.collection.database import connect
 from firstfault.config import Config, LatencyConfig, Settings
 from firstfault.drill.answerer import Answerer
 from firstfault.drill.fault import Fault
-from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, Outcome
+from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, Outcome, Repaired
 from firstfault.drill.proxy import Plan, Proxy
 from firstfault.drill.sandbox import Sandbox, copy_home, snapshot
 from firstfault.drill.scenes import SCENES
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 NO_BUDGET_MS = 1e9
 """Budgets are lifted in drills of other faults than slowness: a busy machine is not what is drilled."""
 ESTIMATE = 1.5
-"""Tokens behind an endpoint are estimated, and upwards: the budget is raised by this factor, so that the prompt
-holds the passages that it holds with a generator that counts."""
+"""Tokens behind an endpoint are estimated, and upwards: the budget is raised by this factor, so that the
+prompt holds the passages that it holds with a generator that counts."""
 FIRST_TOKEN_MS = 500.0
 """A budget for the first token that is longer is shortened to this in a copy, so that no drill takes minutes:
 a slow endpoint is drilled as slow against that."""
@@ -67,6 +67,7 @@ class _Looked:
     diagnosis: Diagnosis
     seconds_evaluate: float
     seconds_diagnose: float
+    repair: Repaired | None
 
 
 class Workshop:
@@ -76,12 +77,16 @@ class Workshop:
     the gold evidence, answers from the prompt, and costs nothing.
     """
 
-    def __init__(self, config: Config, cases: Sequence[Case], *, collection: str = "default") -> None:
+    def __init__(
+        self, config: Config, cases: Sequence[Case], *, collection: str = "default", repair: bool = False
+    ) -> None:
+        """With `repair`, what a diagnosis finds is given to `fix`, and the outcome says whether it helped."""
         if not cases:
             raise InputError("There are no cases to drill with.", hint="Give a file with at least one case.")
         self._config = config
         self._cases = tuple(cases)
         self._collection = collection
+        self._repair = repair
         self._scenes: dict[str, _Prepared] = {}
         self._healthy: dict[tuple[str, bool], tuple[Run, dict[str, CaseResult]]] = {}
         self._runs = 0
@@ -247,12 +252,14 @@ class Workshop:
             evaluated = time.perf_counter()
             diagnosis = diagnose_run(app, run, list(results.values()))
             done = time.perf_counter()
+            repair = _repaired(app, run, results, diagnosis) if self._repair and diagnosis.primary else None
         return _Looked(
             run=run,
             results=results,
             diagnosis=diagnosis,
             seconds_evaluate=evaluated - started,
             seconds_diagnose=done - evaluated,
+            repair=repair,
         )
 
     def _evaluate(
@@ -315,11 +322,24 @@ class Workshop:
             seconds_evaluate=round(looked.seconds_evaluate, 2),
             seconds_diagnose=round(looked.seconds_diagnose, 2),
             model_calls=diagnosis.model_calls,
+            repair=looked.repair,
         )
 
     @staticmethod
     def _discard(sandbox: Sandbox) -> None:
         shutil.rmtree(sandbox.home.parent, ignore_errors=True)
+
+
+def _repaired(app: "Application", run: Run, results: dict[str, CaseResult], diagnosis: Diagnosis) -> Repaired:
+    """What `fix` makes of the first finding."""
+    from firstfault.diagnose.diagnosis import open_playbook
+    from firstfault.diagnose.fix import fix
+
+    report = fix(app, run, list(results.values()), diagnosis, playbook=open_playbook(app.settings))
+    first = next((one for one in report.fixes if one.finding == diagnosis.primary), None)
+    if first is None or first.trial is None:
+        return "unproven" if first is not None and first.attempts else "no setting repairs it"
+    return "verified" if first.trial.verified else "unproven"
 
 
 def scene_of(faults: Sequence[Fault]) -> str:
