@@ -153,17 +153,23 @@ def rates_of(summary: Summary) -> list[tuple[str, Rate]]:
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[str]:
-    head = [
-        "| fault | severity | hurt | expected | named | limits broken | seconds |",
-        "|---|---|---|---|---|---|---|",
+    lines = [
+        "| fault | severity | hurt | expected | named | limits broken | fix | seconds |",
+        "|---" * 8 + "|",
     ]
-    return head + [
-        f"| {' + '.join(one.faults) or f'none ({one.scene})'} "
-        f"| {'' if one.severity is None else f'{one.severity:g}'} | {one.hurt} of {one.cases} "
-        f"| {' then '.join(map(str, one.expected)) or HEALTHY} | {one.skipped or one.found} "
-        f"| {', '.join(one.alerts) or '–'} | {one.repair or '–'} | {one.seconds_evaluate + one.seconds_diagnose:.1f} |"
-        for one in outcomes
-    ]
+    for one in outcomes:
+        cells = (
+            " + ".join(one.faults) or f"none ({one.scene})",
+            "" if one.severity is None else f"{one.severity:g}",
+            f"{one.hurt} of {one.cases}",
+            " then ".join(map(str, one.expected)) or HEALTHY,
+            one.skipped or str(one.found),
+            ", ".join(one.alerts) or "–",
+            one.repair or "–",
+            f"{one.seconds_evaluate + one.seconds_diagnose:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _confusion(matrix: Mapping[str, Mapping[str, int]]) -> list[str]:
