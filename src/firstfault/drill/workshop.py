@@ -167,7 +167,7 @@ class Workshop:
     @contextmanager
     def sandbox(self, scene: str = "plain", *, seed: int = 0) -> Iterator[Sandbox]:
         """A copy to break by hand, thrown away at the end."""
-        sandbox = self._copy(scene, seed, len(self._cases))
+        sandbox = self._copy(scene, seed, len(self._cases), budgets=True)
         try:
             yield sandbox
         finally:
