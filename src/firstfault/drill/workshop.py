@@ -44,8 +44,19 @@ FIRST_TOKEN_MS = 500.0
 a slow endpoint is drilled as slow against that."""
 OVER_BUDGET = ANY_STAGE_CAUSES[1]
 _POSITION = {stage: position for position, stage in enumerate(Stage)}
+_HURTS = (
+    "context_recall",
+    "faithfulness",
+    "hallucination_rate",
+    "answer_correctness",
+    "citation_recall",
+    "citation_validity",
+    "abstention_accuracy",
+    "format_validity",
+)
 _WORSE = 0.25
-"""A case is hurt when one of its scores is worse by at least this."""
+"""A case is hurt when one of these scores is worse by at least this. Noise in a context hurts nobody by
+itself, so its precision is not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -367,11 +378,11 @@ def _worse(result: CaseResult, healthy: CaseResult) -> bool:
     """Whether a case fails, or one of its scores is clearly worse than it was."""
     if result.error is not None:
         return healthy.error is None
-    for name, score in result.scores.items():
-        before = healthy.scores[name].value if name in healthy.scores else None
-        if score.value is None or before is None or name in ("abstention_rate", "context_sufficiency"):
+    for name in _HURTS:
+        now, before = result.scores[name].value, healthy.scores[name].value
+        if now is None or before is None:
             continue
-        loss = score.value - before if lower_is_better(name) else before - score.value
+        loss = now - before if lower_is_better(name) else before - now
         if loss >= _WORSE:
             return True
     return False
