@@ -29,8 +29,6 @@ UNANSWERABLE_SHARE = 4
 """One case in so many should be abstained from."""
 GENERATE_MS = "800"
 """A budget for the whole generation, so that a slow stream can be over it; the others are the defaults."""
-PAIRS = 20
-CONTROLS = 50
 
 
 def cases_of(corpus: str, count: int) -> list[Case]:
@@ -52,16 +50,16 @@ def build(corpus: str, home: Path) -> Config:
     return config
 
 
-def run(workshop: Workshop, part: str, seed: int) -> Iterator[Outcome]:
+def run(workshop: Workshop, part: str, *, seed: int, pairs: int, controls: int) -> Iterator[Outcome]:
     match part:
         case "single":
             yield from series.singles(workshop, of_set("development"), seed=seed)
         case "blind":
             yield from series.singles(workshop, of_set("blind"), seed=seed)
         case "double":
-            yield from series.doubles(workshop, of_set("development"), pairs=PAIRS, seed=seed)
+            yield from series.doubles(workshop, of_set("development"), pairs=pairs, seed=seed)
         case "control":
-            yield from series.controls(workshop, seeds=range(CONTROLS), count=20)
+            yield from series.controls(workshop, seeds=range(controls), count=20)
         case "half":
             for fault in (*of_set("development"), *of_set("blind")):
                 found, trials = series.half_detection(workshop, fault)
@@ -105,6 +103,8 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=100)
     parser.add_argument("--parts", default="single,blind,double,control")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--controls", type=int, default=50)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     for corpus in given.corpus or ("clapnq", "xquad"):
@@ -115,7 +115,8 @@ def main() -> None:
             with Workshop(config, cases) as workshop:
                 for part in given.parts.split(","):
                     started = time.monotonic()
-                    outcomes = list(keep(run(workshop, part, given.seed), corpus, part, given.out))
+                    found = run(workshop, part, seed=given.seed, pairs=given.pairs, controls=given.controls)
+                    outcomes = list(keep(found, corpus, part, given.out))
                     show(part, outcomes, time.monotonic() - started)
 
 

@@ -201,6 +201,15 @@ def _each_sentence(exchange: Exchange, change: Callable[[str], str]) -> str:
     return changed.strip()
 
 
+def _of_answers(change: Chat) -> Chat:
+    """The fault on replies that answer; an abstention is plain text and stays."""
+
+    def struck(exchange: Exchange) -> Faulty:
+        return Faulty() if abstains(exchange.reply.text) else change(exchange)
+
+    return struck
+
+
 CHAT: Mapping[str, Chat] = {
     "ignores_context": _ignores_context,
     "contradicts_context": _contradicts_context,
@@ -213,12 +222,12 @@ CHAT: Mapping[str, Chat] = {
     "shifted_citations": _shifted_citations,
     "padded_citations": _padded_citations,
     "missing_citations": _missing_citations,
-    "invalid_json": _invalid_json,
-    "prose_around_json": _prose_around_json,
-    "truncated_reply": _truncated,
-    "wrong_types": _wrong_types,
-    "extra_keys": _extra_keys,
-    "missing_keys": _missing_keys,
+    "invalid_json": _of_answers(_invalid_json),
+    "prose_around_json": _of_answers(_prose_around_json),
+    "truncated_reply": _of_answers(_truncated),
+    "wrong_types": _of_answers(_wrong_types),
+    "extra_keys": _of_answers(_extra_keys),
+    "missing_keys": _of_answers(_missing_keys),
     "slow_first_token": lambda exchange: Faulty(wait_s=exchange.delay_s),
     "slow_stream": lambda exchange: Faulty(pause_s=exchange.delay_s / 4),
     "hangs": lambda _: Faulty(hang=True),
