@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
+from firstfault.cli import (
+    ask,
+    cases,
+    corpus,
+    demo,
+    diagnose,
+    evaluate,
+    models,
+    serve,
+    settings,
+    trace,
+    verify,
+)
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -43,5 +55,6 @@ diagnose.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)
+serve.register(app)
 demo.register(app)
 app.add_typer(verify.app, name="verify")
