@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from firstfault.errors import FirstfaultError
-from firstfault.serve import corpus, health, measuring, native
+from firstfault.serve import corpus, health, measuring, native, openai_api
 from firstfault.serve.edge import Edge
 from firstfault.serve.examples import problems
 from firstfault.serve.problems import TITLES, Problem, problem_of
@@ -35,6 +35,7 @@ def create_app(server: Served) -> ASGIApp:
     app.state.served = server
     for router in (native.router, corpus.router, measuring.router, health.router):
         app.include_router(router, responses=problems())
+    app.include_router(openai_api.router, responses=problems(openai=True))
     app.add_exception_handler(FirstfaultError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(HTTPException, _refuse_path)

@@ -111,6 +111,11 @@ class Metrics:
             for citation in trace.answer.citations:
                 self._citations.labels(citation.verdict.label).inc()
 
+    def generated(self, prompt: int | None, completion: int | None) -> None:
+        """Count the tokens of a generation that has no trace."""
+        self._tokens.labels("input").inc(prompt or 0)
+        self._tokens.labels("output").inc(completion or 0)
+
     def searched(self, call: "Call") -> None:
         """Count the stages of a search."""
         for span in call.spans():

@@ -227,7 +227,7 @@ class ServedApplication(Application):
         self.__dict__["traces"] = parts.traces()
 
     @property
-    def collection(self) -> "Collection":  # type: ignore[override]
+    def collection(self) -> "Collection":
         """The open collection."""
         return self._parts.collection(self._collection_name)
 

@@ -69,7 +69,7 @@ class EventStream(Response):
     ) -> None:
         self._produce = produce
         self._failed = failed
-        self._headers = headers
+        self._late_headers = headers
         self.status_code = 200
         self.background = None
         self.raw_headers = []
@@ -118,7 +118,7 @@ class EventStream(Response):
             "content-type": "text/event-stream; charset=utf-8",
             "cache-control": "no-store",
             "x-accel-buffering": "no",
-            **self._headers(),
+            **self._late_headers(),
         }
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})

@@ -1,7 +1,8 @@
-"""OpenTelemetry: finished traces in, spans and metrics with GenAI names out, over OTLP/HTTP in the background.
+"""OpenTelemetry: finished traces in, spans and metrics with GenAI names out, over OTLP/HTTP.
 
-Nothing is sent unless an endpoint is set. Questions, prompts and answers go along only when that is asked for. A
-collector that is down costs nothing but its data: batches wait in a bounded queue and are dropped, with a log line.
+Nothing is sent unless an endpoint is set. Questions, prompts and answers go along only if that is asked for.
+Sending is done in the background. A collector that is down costs nothing but its data: batches wait in a
+bounded queue and are dropped, with a log line.
 """
 
 import json
