@@ -49,7 +49,7 @@ class StorageError(FirstfaultError):
     exit_code = 3
 
 
-class DeadlineError(FirstfaultError):
+class OutOfTimeError(FirstfaultError):
     """The request's time was up before a stage began; what was done so far is on its trace."""
 
     exit_code = 3

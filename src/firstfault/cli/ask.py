@@ -25,6 +25,12 @@ def ask(
     """Answer from the documents, with every sentence checked and every citation verified."""
     from firstfault.cli import render
 
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.ask(server, question, where=where, policy=policy, as_json=as_json)
+        return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if as_json:
@@ -51,6 +57,12 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.search(server, question, where=where, limit=limit, exact=exact, as_json=as_json)
+        return
     with state(context).application() as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:

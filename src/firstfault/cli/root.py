@@ -12,6 +12,7 @@ from firstfault.cli import (
     demo,
     diagnose,
     evaluate,
+    keys,
     models,
     serve,
     settings,
@@ -42,9 +43,13 @@ def root(
         list[str] | None, typer.Option("--set", help="Override a setting: section.key=value. Repeatable.")
     ] = None,
     collection: Annotated[str, typer.Option(help="Which collection of the home.")] = "default",
+    url: Annotated[
+        str | None,
+        typer.Option(help="A running server to go through; one that has the home is found without."),
+    ] = None,
 ) -> None:
     """Options that every command shares."""
-    context.obj = State(home=home, file=config, overrides=tuple(set_ or ()), collection=collection)
+    context.obj = State(home=home, file=config, overrides=tuple(set_ or ()), collection=collection, url=url)
 
 
 corpus.register(app)
@@ -57,4 +62,5 @@ settings.register(app)
 models.register(app)
 serve.register(app)
 demo.register(app)
+app.add_typer(keys.app, name="keys")
 app.add_typer(verify.app, name="verify")

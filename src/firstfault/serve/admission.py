@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firstfault.errors import DeadlineError, FirstfaultError
+from firstfault.errors import FirstfaultError, OutOfTimeError
 
 _SMOOTHING = 0.2
 """Weight of the newest request in the running mean of how long one takes."""
@@ -69,7 +69,7 @@ class Admission:
 
         Raises:
             RefusedError: the queue is full, too long for the deadline, or the server is stopping.
-            DeadlineError: the deadline passed in the queue.
+            OutOfTimeError: the deadline passed in the queue.
         """
         if self.closed:
             raise RefusedError(
@@ -91,7 +91,7 @@ class Admission:
         try:
             await asyncio.wait_for(place, timeout=max(left_s, 0.0))
         except TimeoutError:
-            raise DeadlineError(
+            raise OutOfTimeError(
                 f"The deadline passed after {left_s:.1f} s in the queue.",
                 hint="Try again later, or allow more time (timeout_s).",
             ) from None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from firstfault.errors import DeadlineError
+from firstfault.errors import OutOfTimeError
 from firstfault.stages import Stage
 from firstfault.trace import OpenSpan, Recording
 
@@ -58,7 +58,7 @@ class Call(Recording):
 
         Raises:
             asyncio.CancelledError: the client has left.
-            DeadlineError: the deadline has passed.
+            OutOfTimeError: the deadline has passed.
         """
         self.check(stage.value)
         with super().stage(stage) as span:
@@ -72,7 +72,7 @@ class Call(Recording):
         if self.abandoned:
             raise asyncio.CancelledError
         if self.left_s() <= 0:
-            raise DeadlineError(
+            raise OutOfTimeError(
                 f"The deadline of {self.deadline_s:g} s passed before {before}.",
                 hint="Ask for more time (timeout_s), ask less at once, or look at /readyz for the load.",
             )

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from firstfault.errors import InputError
+from firstfault.ingest import Chunker
 from firstfault.serve import examples
-from firstfault.serve.access import Asking, Ingesting, Reading, open_to
+from firstfault.serve.access import Administering, Asking, Ingesting, Reading, open_to
 from firstfault.serve.jobs import FINISHED, Job
 from firstfault.serve.native import reply
 from firstfault.serve.problems import UnknownError
-from firstfault.serve.schemas import COLLECTION, DeleteBody, DocumentsBody, DocumentText
+from firstfault.serve.schemas import COLLECTION, DeleteBody, DocumentsBody, DocumentText, FailuresBody, GcBody
 from firstfault.serve.state import Served, served
 
 router = APIRouter()
@@ -125,17 +126,44 @@ async def status(request: Request, key: Asking, collection: CollectionName = "de
 @router.get("/revisions", responses=examples.STATUS, tags=["documents"])
 async def revisions(request: Request, key: Ingesting, collection: CollectionName = "default") -> Response:
     """Every live document's revision and source: what a client needs to send only what has changed."""
-    stored = served(request).engine.parts.collection(open_to(key, collection), create=True)
+    engine = served(request).engine
+    stored = engine.parts.collection(open_to(key, collection), create=True)
+    settings, embedder = engine.settings, engine.parts.embedder()
 
     def read() -> dict[str, Any]:
         sources = {row.id: row.source for row in stored.documents()}
         return {
+            "chunker": Chunker(settings.chunking, embedder).fingerprint,
             "revisions": stored.revisions(),
             "sources": sources,
             "failures": [asdict(failure) for failure in stored.failures()],
         }
 
     return reply(await served(request).engine.read(read))
+
+
+@router.post("/failures", responses=examples.STATUS, tags=["documents"])
+async def failures(request: Request, body: FailuresBody, key: Ingesting) -> Response:
+    """Note sources that a client could not read, or forget them; `GET /status` shows them."""
+    stored = served(request).engine.parts.collection(open_to(key, body.collection))
+
+    def write() -> None:
+        for failure in body.failures:
+            stored.record_failure(
+                failure.source, failure.reason, document_id=failure.document_id, stale=failure.stale
+            )
+        if body.forget:
+            stored.forget_failures(body.forget)
+
+    await served(request).engine.read(write)
+    return reply({"recorded": len(body.failures), "forgotten": len(body.forget)})
+
+
+@router.post("/gc", status_code=202, responses=examples.ACCEPTED, tags=["jobs"])
+async def collect_garbage(request: Request, body: GcBody, key: Administering, wait: Wait = 0) -> Response:
+    """Drop traces and retired revisions that are older than the retention, as a job."""
+    collection = open_to(key, body.collection)
+    return await submit(served(request), "gc", {"keep_days": body.keep_days}, collection, wait)
 
 
 @router.get("/jobs", responses=examples.JOBS, tags=["jobs"])

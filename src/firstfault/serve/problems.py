@@ -18,6 +18,7 @@ from firstfault.errors import (
     LockedError,
     MismatchError,
     MissingError,
+    OutOfTimeError,
     RemoteError,
     StorageError,
 )
@@ -49,6 +50,7 @@ _STATUS: tuple[tuple[type[FirstfaultError], int], ...] = (
     (MismatchError, 409),
     (LockedError, 409),
     (StorageError, 507),
+    (OutOfTimeError, 504),
     (DeadlineError, 504),
     (RemoteError, 502),
 )
@@ -133,7 +135,7 @@ def problem_of(error: FirstfaultError, trace_id: str | None = None) -> Problem:
     else:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
     retry = error.retry_after_s if isinstance(error, RefusedError) else None
-    if isinstance(error, RemoteError) and error.transient:
+    if isinstance(error, RemoteError) and error.transient and status != 504:
         status, retry = 503, 5
     return Problem(
         status=status,

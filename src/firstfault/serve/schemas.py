@@ -169,3 +169,33 @@ class DiagnoseBody(Body):
     trace: str | None = Field(default=None, max_length=80)
     collection: Collection = "default"
     budget: int | None = Field(default=None, ge=0, le=10_000)
+
+
+class FailureBody(Body):
+    """A source that could not be read."""
+
+    source: str = Field(min_length=1, max_length=2000)
+    reason: str = Field(min_length=1, max_length=2000)
+    document_id: DocumentId | None = None
+    stale: int = Field(default=0, ge=0, le=2**31)
+
+
+class FailuresBody(Body):
+    """Sources that could not be read, and sources that no longer matter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"failures": [{"source": "a.pdf", "reason": "It is encrypted."}]}]}
+    )
+
+    failures: list[FailureBody] = Field(default_factory=list, max_length=1000)
+    forget: list[str] = Field(default_factory=list, max_length=100_000)
+    collection: Collection = "default"
+
+
+class GcBody(Body):
+    """How much to keep."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keep_days": 30}]})
+
+    keep_days: int | None = Field(default=None, ge=0, le=36500, description="trace.keep_days by default.")
+    collection: Collection = "default"

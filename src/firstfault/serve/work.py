@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from firstfault.collection.database import connect
@@ -34,6 +35,7 @@ def open_jobs(engine: "Engine") -> Jobs:
     kinds: dict[str, tuple[Lane, Work]] = {
         "ingest": over(ingest, "write"),
         "delete": over(delete, "write"),
+        "gc": over(gc, "write"),
         "evaluate": over(evaluate, "measure"),
         "diagnose": over(diagnose, "measure"),
     }
@@ -95,6 +97,17 @@ def delete(app: "Application", payload: Any, progress: Progress) -> dict[str, An
     retired = app.collection.retire(wanted)
     progress(len(wanted), len(wanted))
     return {"retired": retired, "absent": len(set(wanted)) - retired}
+
+
+def gc(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
+    """Drop traces and retired revisions that are older than the retention."""
+    kept = payload["keep_days"]
+    days = app.settings.trace.keep_days if kept is None else kept
+    before = datetime.now(UTC) - timedelta(days=days)
+    traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
+    report = app.collection.gc(before=before)
+    progress(1, 1)
+    return {"before": before.isoformat(), "traces": traces, **asdict(report)}
 
 
 def evaluate(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
