@@ -1,7 +1,8 @@
-"""`serve`: the application over HTTP."""
+"""`serve` and `mcp`: the application over HTTP, and as tools for agents."""
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -36,6 +37,35 @@ def serve(
     server.run(read(), collections=tuple(collections), reload=read, ready=_announce)
 
 
+def mcp(
+    context: typer.Context,
+    http: Annotated[bool, typer.Option("--http", help="Serve MCP over HTTP instead of stdio.")] = False,
+    port: Annotated[int, typer.Option(help="With --http: port on 127.0.0.1.")] = 8766,
+) -> None:
+    """Serve search, ask, trace and diagnose to agents over MCP, through a running server if there is one."""
+    from firstfault.serve import require_extra
+
+    require_extra()
+    from firstfault.serve import logs
+    from firstfault.serve.mcp import LocalBackend, RemoteBackend, build
+
+    logs.configure()
+    given = state(context)
+    remote = given.server()
+    with ExitStack() as stack:
+        if remote is not None:
+            server = build(RemoteBackend(remote))
+        else:
+            app = stack.enter_context(given.application())
+            app.collection.info()  # a home that cannot be opened is said now, not at the first call
+            server = build(LocalBackend(app))
+        if http:
+            print(f"MCP on http://127.0.0.1:{port}/mcp", file=sys.stderr)
+            server.run("streamable-http", host="127.0.0.1", port=port)
+        else:
+            server.run("stdio")
+
+
 def _announce(url: str) -> None:
     print(
         f"firstfault serves on {url} (process {os.getpid()}); OpenAPI at {url}/openapi.json", file=sys.stderr
@@ -43,5 +73,6 @@ def _announce(url: str) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command on the root."""
+    """Hang the commands on the root."""
     app.command()(serve)
+    app.command()(mcp)

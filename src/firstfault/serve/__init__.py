@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from firstfault.errors import MissingError
 
-_NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "prometheus_client", "opentelemetry", "mcp")
 
 
 def require_extra() -> None:
