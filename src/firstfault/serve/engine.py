@@ -221,6 +221,8 @@ class Engine:
             await asyncio.wrap_future(closing)
             self._loop.call_soon_threadsafe(self._loop.stop)
             await asyncio.to_thread(self._thread.join, 10)
+        if not self._thread.is_alive():
+            self._loop.close()
         await asyncio.to_thread(self.parts.close)
         return len(left)
 
