@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from firstfault.errors import FirstfaultError
 from firstfault.serve import corpus, health, measuring, native, openai_api
-from firstfault.serve.edge import Edge
+from firstfault.serve.edge import Edge, TooLargeError
 from firstfault.serve.examples import problems
 from firstfault.serve.problems import TITLES, Problem, problem_of
 from firstfault.serve.state import Served
@@ -72,6 +72,8 @@ async def _refuse_body(request: Request, error: Exception) -> Response:
 
 async def _refuse_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, TooLargeError):
+        return error.problem.response(request.url.path)
     response = Problem(
         status=error.status_code,
         detail=f"{TITLES.get(error.status_code, 'Error')}: {request.method} {request.url.path[:200]}.",

@@ -8,6 +8,7 @@ import logging
 import time
 from ipaddress import ip_address
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstfault.serve.problems import Problem
@@ -22,8 +23,12 @@ CLIENT_LEFT = 499
 """What the log and the metrics call a request whose client left."""
 
 
-class TooLargeError(Exception):
-    """The body is larger than allowed."""
+class TooLargeError(HTTPException):
+    """The body is larger than allowed; an HTTP error, since the framework reads the body."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status)
+        self.problem = problem
 
 
 class Edge:
@@ -75,10 +80,10 @@ class Edge:
             status=413,
             detail=f"The body is larger than {limit:,} bytes.",
             hint="Send fewer documents at a time, or raise serve.max_body_bytes.",
-        ).response(scope["path"])
+        )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
-            await too_large(scope, receive, send)
+            await too_large.response(scope["path"])(scope, receive, send)
             return
         read = 0
 
@@ -87,13 +92,10 @@ class Edge:
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:
-                raise TooLargeError
+                raise TooLargeError(too_large)
             return message
 
-        try:
-            await self._app(scope, bounded, send)
-        except TooLargeError:
-            await too_large(scope, receive, send)
+        await self._app(scope, bounded, send)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")

@@ -23,6 +23,7 @@ Emit = Callable[[str, dict[str, Any]], None]
 _MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;]\s*\d{1,3})*\]")
 _HALF_MARK = re.compile(r"\s*\[[\d,; ]{0,12}$")
 _ABSTAINING = ("source", "sources", "passage", "passages", "document", "documents", "context")
+_WORD = re.compile(r"\w")
 _ENDS = ".!?:;"
 
 
@@ -66,8 +67,8 @@ class Live:
         if not spans:
             return
         ended = len(spans) - 1
-        if ended and self._raw[spans[-1][0]] == "[":  # half a mark, which belongs to the sentence before
-            ended -= 1
+        if ended and _HALF_MARK.fullmatch(self._raw, spans[-1][0]):
+            return  # it may belong to the sentence before
         finished = self._raw[: spans[ended - 1][1]] if ended else ""
         checked = self._check(finished)
         if ended > self._verified:
@@ -99,9 +100,13 @@ class Live:
         opened = body.rfind("[")
         if opened >= 0 and "]" not in body[opened:]:
             body = body[:opened]
-        body = body.rstrip().rstrip(_ENDS).rstrip()
+        body = body.strip().rstrip(_ENDS).rstrip()
         earlier = [_MARK.sub("", self._raw[a:b]).strip().casefold() for a, b in before]
-        if not body or _may_abstain(body) or any(one.startswith(body.casefold()) for one in earlier):
+        if (
+            not _WORD.search(body)
+            or _may_abstain(body)
+            or any(one.startswith(body.casefold()) for one in earlier)
+        ):
             return
         if checked:
             between = self._raw[checked[-1].end : start]
