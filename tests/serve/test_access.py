@@ -28,7 +28,7 @@ def guarded(serve: Serve) -> Running:
 def test_scopes(guarded: Running) -> None:
     question = {"question": "When does the market open?"}
     document = {"documents": [{"id": "a", "text": "b"}]}
-    doors = {
+    doors: dict[str, dict[str, tuple[object, int]]] = {
         "asker": {
             "/ask": (question, 200),
             "/documents": (document, 403),
