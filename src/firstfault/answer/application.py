@@ -4,6 +4,7 @@ In: a `Config`. Out: the collection, models, verifier and traces, each opened wh
 """
 
 from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,20 @@ class Application:
         self._generators: dict[GeneratorConfig, Generator | None] = {}
         self._cross_encoders: dict[str, CrossEncoder] = {}
         self._verifiers: dict[VerifierConfig, Verifier] = {}
+
+    def sibling(self, settings: Settings, *, collection: str, home: Path | None = None) -> "Application":
+        """An application over another collection, created when absent, that shares the models loaded here.
+
+        Its requests run on the event loop of this one (`run`); close it before this one.
+        """
+        config = replace(self.config, settings=settings, home=home or self.config.home)
+        other = Application(config, collection=collection, create=True, progress=self._progress)
+        if settings.embedder == self.settings.embedder:
+            other.embedder = self.embedder
+        other._generators = self._generators
+        other._cross_encoders = self._cross_encoders
+        other._verifiers = self._verifiers
+        return other
 
     @property
     def settings(self) -> Settings:

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firstfault.types import Citation, Claim, Hit, Run, Trace
+    from firstfault.diagnose.apply import Applied
+    from firstfault.diagnose.fix import FixReport
+    from firstfault.types import Citation, Claim, Diagnosis, Hit, Run, Trace
 
 
 def answer_document(trace: "Trace") -> dict[str, Any]:
@@ -72,3 +74,36 @@ def run_document(run: "Run") -> dict[str, Any]:
     """The JSON document of `eval --json`: a contract that scripts rely on."""
     fields = asdict(run)
     return {"run_id": fields.pop("id"), "metrics": fields.pop("metrics"), **fields}
+
+
+def fix_document(report: "FixReport", diagnosis: "Diagnosis", applied: "Applied | None") -> dict[str, Any]:
+    """The JSON document of `fix --json`: a contract that scripts rely on."""
+    return {
+        "run_id": report.run_id,
+        "trials": [asdict(trial) for trial in report.trials],
+        "patch": dict(report.patch),
+        "repairs": list(report.repairs),
+        "findings": [
+            {
+                "stage": one.finding.stage,
+                "cause": one.finding.cause,
+                "cases": len(one.finding.cases),
+                "metric": one.metric,
+                "tried": [asdict(attempt) for attempt in one.attempts],
+                "sampled": one.sampled,
+                "reason": one.trial.reason if one.trial else one.reason,
+                "remedy": asdict(one.finding.remedy),
+            }
+            for one in report.fixes
+        ],
+        "healthy": diagnosis.healthy,
+        "generations": report.generations,
+        "budget": report.budget,
+        "applied": None
+        if applied is None
+        else {
+            "file": None if applied.file is None else str(applied.file),
+            "backup": None if applied.backup is None else str(applied.backup),
+            "collection": applied.collection,
+        },
+    }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firstfault.answer.ask import ask
 from firstfault.config import Settings
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, MismatchError
 from firstfault.stages import Stage
 from firstfault.trace import Recording
 from firstfault.types import Trace
@@ -73,6 +73,12 @@ async def replay(
         ConfigError: a change is unknown, or cannot be replayed.
         MismatchError: the collection now has another embedder than the trace.
     """
+    if trace.embedder != app.embedder.fingerprint:
+        raise MismatchError(
+            f"Trace {trace.id} was recorded with another embedder ({trace.embedder[:12]}) than that of the "
+            f"collection now ({app.embedder.fingerprint[:12]}).",
+            hint="Ask the question anew, or open the collection of that time with --collection.",
+        )
     settings = Settings.model_validate(trace.settings).override(changes)
     return await ask(
         app,

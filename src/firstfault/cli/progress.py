@@ -89,3 +89,20 @@ def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], No
     task = bar.add_task(doing, total=None)
     with bar:
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def trial_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over what a fix tries, one thing after another."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    bar = bars.Progress(
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.description}"),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("trying repairs", total=None)
+    with bar:
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

@@ -12,8 +12,10 @@ from firstfault.cli import (
     demo,
     diagnose,
     evaluate,
+    fix,
     keys,
     models,
+    playbook,
     serve,
     settings,
     trace,
@@ -57,10 +59,12 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+fix.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)
 serve.register(app)
 demo.register(app)
 app.add_typer(keys.app, name="keys")
+app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

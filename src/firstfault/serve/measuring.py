@@ -15,7 +15,7 @@ from firstfault.serve.access import Administering, Reading, open_to
 from firstfault.serve.corpus import Wait, submit
 from firstfault.serve.native import find_trace, reply
 from firstfault.serve.problems import UnknownError
-from firstfault.serve.schemas import DiagnoseBody, EvaluateBody
+from firstfault.serve.schemas import DiagnoseBody, EvaluateBody, FixBody
 from firstfault.serve.state import served
 from firstfault.serve.work import cases_of
 
@@ -40,6 +40,16 @@ async def diagnose(request: Request, body: DiagnoseBody, key: Administering, wai
         await find_trace(server, body.trace, key)
     payload = body.model_dump(exclude={"collection"})
     return await submit(server, "diagnose", payload, open_to(key, body.collection), wait)
+
+
+@router.post("/fix", status_code=202, responses=examples.ACCEPTED, tags=["measuring"])
+async def fix(request: Request, body: FixBody, key: Administering, wait: Wait = 0) -> Response:
+    """Diagnose a run, try repairs and prove them on cases they were not chosen on, as a job.
+
+    Nothing is applied: write the patch into the configuration and reload (SIGHUP).
+    """
+    payload = body.model_dump(exclude={"collection"})
+    return await submit(served(request), "fix", payload, open_to(key, body.collection), wait)
 
 
 @router.get("/runs", responses=examples.RUNS, tags=["measuring"])

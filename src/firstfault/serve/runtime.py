@@ -7,10 +7,12 @@ models belong to one event loop, so every application has its own; everything el
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.answer.application import Application, open_generator
-from firstfault.config import Config, GeneratorConfig, VerifierConfig
+from firstfault.answer.application import Application, open_embedder, open_generator
+from firstfault.config import Config, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import RemoteError
 from firstfault.models.generator import Delta, Generator
 from firstfault.serve.breaker import Breaker
@@ -106,8 +108,6 @@ class Parts:
 
     def embedder(self) -> "Embedder":
         """The embedder of every collection of the home."""
-        from firstfault.answer.application import open_embedder
-
         with self._lock:
             if self._embedder is None:
                 self._embedder = open_embedder(self.config.settings.embedder)
@@ -246,5 +246,39 @@ class ServedApplication(Application):
         """The shared verifier."""
         return self._parts.verifier(settings)
 
+    def sibling(self, settings: Settings, *, collection: str, home: Path | None = None) -> "Application":
+        """An application over another collection for a trial; it shares the models, and the event loop."""
+        config = replace(self.config, settings=settings, home=home or self.config.home)
+        other = _Sibling(self._parts, config, collection)
+        if settings.embedder != self.settings.embedder:
+            other.__dict__["embedder"] = open_embedder(settings.embedder)
+        other._generators = self._generators
+        return other
+
     def _release(self) -> None:
         """What is shared is closed by its owner; here nothing is left but the connections."""
+
+
+class _Sibling(ServedApplication):
+    """An application whose collection is its own: made for a trial, and closed with it."""
+
+    _own: "Collection | None" = None
+
+    @property
+    def collection(self) -> "Collection":
+        """The collection of the trial, created when absent."""
+        from firstfault.collection import Collection
+
+        if self._own is None:
+            self._own = Collection.open(
+                self.config.home, name=self._collection_name, settings=self.settings, embedder=self.embedder
+            )
+        return self._own
+
+    async def aclose(self) -> None:
+        """Release the collection; the generators are those of the application beside it."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._own is not None:
+            self._own.close()

@@ -199,3 +199,13 @@ class GcBody(Body):
 
     keep_days: int | None = Field(default=None, ge=0, le=36500, description="trace.keep_days by default.")
     collection: Collection = "default"
+
+
+class FixBody(Body):
+    """A run to repair; the newest without an id."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"run": "last", "budget": 20}]})
+
+    run: str | None = Field(default=None, max_length=80)
+    collection: Collection = "default"
+    budget: int | None = Field(default=None, ge=0, le=10_000)

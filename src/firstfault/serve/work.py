@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firstfault.collection.database import connect
 from firstfault.errors import InputError
 from firstfault.serve.jobs import Job, Jobs, Lane, Progress, Work
-from firstfault.types import Case, Document
+from firstfault.types import Case, CaseResult, Document, Run
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
@@ -38,6 +38,7 @@ def open_jobs(engine: "Engine") -> Jobs:
         "gc": over(gc, "write"),
         "evaluate": over(evaluate, "measure"),
         "diagnose": over(diagnose, "measure"),
+        "fix": over(fix, "measure"),
     }
     return Jobs(engine.config.home, kinds)
 
@@ -142,7 +143,6 @@ def cases_of(rows: Sequence[Any]) -> list[Case]:
 def diagnose(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Name the first fault of a run, or of one request."""
     from firstfault import diagnose as diagnosing
-    from firstfault.evaluate import RunStore
 
     budget = payload.get("budget")
     if payload.get("trace") is not None:
@@ -157,10 +157,40 @@ def diagnose(app: "Application", payload: Any, progress: Progress) -> dict[str, 
             progress=progress,
         )
         return asdict(found)
+    run, results = _stored(app, payload.get("run"))
+    return asdict(diagnosing.diagnose_run(app, run, results, budget=budget, progress=progress))
+
+
+def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
+    """Try repairs of what broke in a run and prove them. Nothing is applied: that is the operator's to do."""
+    from firstfault.answer.documents import fix_document
+    from firstfault.diagnose import diagnose_run
+    from firstfault.diagnose.apply import discard_shadow
+    from firstfault.diagnose.diagnosis import open_playbook
+    from firstfault.diagnose.fix import fix as prove
+
+    run, results = _stored(app, payload.get("run"))
+    found = diagnose_run(app, run, results, progress=progress)
+    report = prove(
+        app,
+        run,
+        results,
+        found,
+        playbook=open_playbook(app.settings),
+        budget=payload.get("budget"),
+        progress=lambda _step, done, total: progress(done, total),
+    )
+    discard_shadow(report)
+    return fix_document(report, found, None)
+
+
+def _stored(app: "Application", run_id: str | None) -> tuple[Run, list[CaseResult]]:
+    """A run with its results; the newest without an id."""
+    from firstfault.evaluate import RunStore
+
     store = RunStore(connect(app.config.home, create=False))
     try:
-        run = store.get(payload.get("run") or "last")
-        results = list(store.results(run.id).values())
+        run = store.get(run_id or "last")
+        return run, list(store.results(run.id).values())
     finally:
         store.close()
-    return asdict(diagnosing.diagnose_run(app, run, results, budget=budget, progress=progress))
