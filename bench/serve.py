@@ -380,7 +380,7 @@ def _requests(url: str) -> dict[str, int]:
 
 
 def cancel(rounds: int) -> dict[str, Any]:
-    """How long after a client left the slot of its request is free again; embedded model, both ways of asking."""
+    """How long after a client left its slot is free again; embedded model, streamed and not."""
     took: dict[str, list[float]] = {"stream": [], "whole": []}
     with served(count=50, generator__kind="llama", generator__max_tokens="400") as process:
 
@@ -388,12 +388,12 @@ def cancel(rounds: int) -> dict[str, Any]:
             return int(httpx.get(f"{process.url}/readyz").json()["working"])
 
         for number in range(rounds):
-            for name in took:
+            for name, measured in took.items():
                 asyncio.run(_leave(process.url, name == "stream", random.Random(number).uniform(0.2, 1.5)))
                 began = time.perf_counter()
                 while working():
                     time.sleep(0.002)
-                took[name].append((time.perf_counter() - began) * 1000)
+                measured.append((time.perf_counter() - began) * 1000)
     return {"rounds": rounds, "ms_until_the_slot_is_free": {k: percentiles(v) for k, v in took.items()}}
 
 
@@ -401,8 +401,13 @@ async def _leave(url: str, stream: bool, after: float) -> None:
     host, port = url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     raw = json.dumps({"question": QUESTIONS[0], "stream": stream}).encode()
-    head = f"POST /ask HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
-    writer.write(head.encode() + raw)
+    head = (
+        "POST /ask HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(raw)}",
+    )
+    writer.write("\r\n".join((*head, "", "")).encode() + raw)
     await writer.drain()
     await asyncio.sleep(after)
     writer.close()
