@@ -80,12 +80,21 @@ async def replay(
             hint="Ask the question anew, or open the collection of that time with --collection.",
         )
     settings = Settings.model_validate(trace.settings).override(changes)
+    start = first_stage(changes, where_changed=where is not None)
     return await ask(
         app,
         trace.question,
         where=trace.where if where is None else where,
         settings=settings,
         prior=trace,
-        start=first_stage(changes, where_changed=where is not None),
+        start=min(start, _last_complete(trace), key=list(Stage).index),
         recording=recording,
     )
+
+
+def _last_complete(trace: Trace) -> Stage:
+    """The stage from which a trace must be run again at the latest: what failed has no result to reuse."""
+    if trace.error is None:
+        return list(Stage)[-1]
+    failed = next((span.stage for span in trace.spans if span.status == "error"), None)
+    return Stage(failed) if failed else Stage.FILTER

@@ -9,7 +9,9 @@ from firstfault.cli.state import Json, print_json, state
 
 Where = Annotated[
     str | None,
-    typer.Option("--where", help="""Metadata filter, e.g. 'kind = "function" and year >= 2020'."""),
+    typer.Option(
+        "--where", help="""Metadata filter, e.g. 'kind = "function" and published >= "2024-01-01"'."""
+    ),
 ]
 
 
@@ -63,7 +65,7 @@ def search(
 
         remote.search(server, question, where=where, limit=limit, exact=exact, as_json=as_json)
         return
-    with state(context).application() as app:
+    with state(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
         print_json(search_document(question, hits[:limit]))

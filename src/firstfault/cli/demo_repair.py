@@ -69,7 +69,9 @@ def break_and_repair(shared: State, out: "Console", seed: int | None) -> None:
     with shared.application() as app:
         kept = _working_cases(app)
     _write(cases, kept)
-    out.print(f"   {len(kept)} questions that the healthy application finds the evidence for: {cases}")
+    out.print(
+        f"   {len(kept)} questions whose evidence the healthy application finds: {cases}", soft_wrap=True
+    )
     settings.write_text(broken.toml, encoding="utf-8")
     out.print(f"   {settings}: {broken.what}")
     command = ["--home", str(shared.home), "--config", str(settings)]

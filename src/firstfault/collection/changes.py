@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from firstfault.collection.catalog import decode_vector, encode_vector
-from firstfault.collection.filters import FieldKind, kind_of, values_of
+from firstfault.collection.filters import FieldKind, kinds_of, values_of
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -21,6 +21,7 @@ from firstfault.collection.schema import (
     embeddings,
     failures,
     fields,
+    token_counts,
     versions,
 )
 from firstfault.models.embedder import FloatArray
@@ -178,6 +179,8 @@ def drop_retired(connection: Connection, collection: int, before: datetime) -> t
     keys: list[int] = []
     for part in parts(rows):
         keys += connection.scalars(select(chunks.c.id).where(chunks.c.document_row.in_(part)))
+        ours = select(chunks.c.id).where(chunks.c.document_row.in_(part))
+        connection.execute(delete(token_counts).where(token_counts.c.chunk.in_(ours)))
         connection.execute(delete(chunks).where(chunks.c.document_row.in_(part)))
         connection.execute(delete(documents).where(documents.c.id.in_(part)))
     return len(rows), keys
@@ -241,7 +244,9 @@ def field_counts(metadata: Iterable[Metadata]) -> Counter[tuple[str, FieldKind]]
     return Counter(
         pair
         for entry in metadata
-        for pair in {(name, kind_of(value)) for name in entry for value in values_of(entry, name)}
+        for pair in {
+            (name, kind) for name in entry for value in values_of(entry, name) for kind in kinds_of(value)
+        }
     )
 
 
