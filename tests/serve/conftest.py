@@ -112,6 +112,7 @@ def running(
 
     async def serve() -> None:
         await listening.serve(sockets=[listener])
+        await asyncio.to_thread(server.jobs.stop, 5)
         await engine.stop(5)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
@@ -124,7 +125,6 @@ def running(
     finally:
         listening.should_exit = True
         thread.join(30)
-        server.jobs.stop(5)
         listener.close()
 
 

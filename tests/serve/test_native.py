@@ -70,7 +70,7 @@ def test_search_has_the_shape_of_the_command_line(quoting: Running) -> None:
         ({"question": "x", "unknown": 1}, 422, "unknown"),
         ({"question": "x", "collection": "../etc"}, 422, "collection"),
         ({"question": "x", "collection": "absent"}, 404, "absent"),
-        ({"question": "x", "timeout_s": 0}, 422, "timeout_s"),
+        ({"question": "x", "timeout_s": 0.5}, 422, "timeout_s"),
         ({"question": "x" * 9000}, 422, "question"),
         ({"question": "\ud800"}, 422, "unicode"),
     ],

@@ -6,6 +6,7 @@ not fight for the cores; while one waits for a model, the next one runs. Jobs ha
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -22,6 +23,8 @@ from firstfault.serve.runtime import Parts, ServedApplication
 from firstfault.types import Context, Trace
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 DEGRADE_RERANKER_AT = 0.5
 """Share of the queue that is taken from which on the reranker is left out."""
@@ -47,6 +50,7 @@ class Engine:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="answering", daemon=True)
         self._tasks: set[concurrent.futures.Future[Any]] = set()
+        self._housekeeping: list[concurrent.futures.Future[Any]] = []
 
     @property
     def settings(self) -> Settings:
@@ -213,7 +217,9 @@ class Engine:
         deadline = time.monotonic() + limit_s
         while (self.admission.working or self.admission.waiting) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        left = [future for future in self._tasks if not future.done()]
+        for future in list(self._housekeeping):
+            future.cancel()
+        left = [future for future in list(self._tasks) if not future.done()]
         for future in left:
             future.cancel()
         if self._thread.is_alive():
@@ -246,9 +252,10 @@ class Engine:
         except FirstfaultError as error:
             if config is self.config:
                 self.ready["models"] = f"{error.message} {error.hint}"
+                logger.error("not ready: %s %s", error.message, error.hint)  # noqa: TRY400
             raise
         for application in self._applications.values():
-            self._submit(self._retire(application))
+            self._housekeeping.append(asyncio.run_coroutine_threadsafe(self._retire(application), self._loop))
         self._applications = applications
         self.config = config
         self.ready.pop("models", None)

@@ -189,8 +189,9 @@ class Jobs:
             job_id = self._lanes[lane].get()
             if job_id is None or self._stopping:
                 return
-            job = self.get(job_id)
-            if job.state == "queued":
+            with self._lock:
+                job = self._jobs.get(job_id)
+            if job is not None and job.state == "queued":
                 self._run(replace(job, state="running", started=_now()))
 
     def _run(self, job: Job) -> None:
@@ -208,8 +209,11 @@ class Jobs:
             if job.id in self._cancelled:
                 self._finish(job, state="cancelled")
         except FirstfaultError as error:
-            self._finish(job, state="failed", error=problem_of(error).document())
+            if not self._stopping:  # what fails because the server stops is done again at the next start
+                self._finish(job, state="failed", error=problem_of(error).document())
         except Exception as error:  # noqa: BLE001 - the lane must go on, whatever one job does
+            if self._stopping:
+                return
             logger.error("Job %s failed: %s", job.id, traceback.format_exc())  # noqa: TRY400
             said = {
                 "status": 500,

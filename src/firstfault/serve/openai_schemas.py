@@ -68,7 +68,7 @@ class Retrieval(OpenAIBody):
     collection: str = Field(default="default", pattern=COLLECTION)
     where: str | None = Field(default=None, max_length=4000)
     policy: Literal["annotate", "strip", "abstain"] | None = None
-    timeout_s: float | None = Field(default=None, gt=0, le=3600)
+    timeout_s: float | None = Field(default=None, ge=1, le=3600)
 
 
 class ChatBody(OpenAIBody):

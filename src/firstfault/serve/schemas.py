@@ -15,7 +15,7 @@ Where = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    Field(gt=0, le=3600, description="Seconds for the whole request; serve.deadline_s is the most."),
+    Field(ge=1, le=3600, description="Seconds for the whole request; serve.deadline_s is the most."),
 ]
 DocumentId = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Scalar = str | bool | int | float

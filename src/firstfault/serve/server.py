@@ -138,6 +138,8 @@ async def _serve(
     stopper = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({running, stopper}, return_when=asyncio.FIRST_COMPLETED)
     logger.info("stopping: nothing new is taken, what is running may finish")
+    server.engine.admission.closed = True
+    await asyncio.to_thread(server.jobs.stop, JOBS_STOP_S)  # before what they work on is closed
     try:
         cancelled = await server.engine.stop(serve.shutdown_s)
         if cancelled:
@@ -147,7 +149,6 @@ async def _serve(
     finally:
         listening.should_exit = True
         await running
-        await asyncio.to_thread(server.jobs.stop, JOBS_STOP_S)
         if telemetry is not None:
             await asyncio.to_thread(telemetry.close)
     logger.info("stopped")
