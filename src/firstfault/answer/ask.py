@@ -15,7 +15,7 @@ from firstfault.answer.prompt import ABSTENTION, citation_grammar, messages
 from firstfault.answer.request import Request, validate_question
 from firstfault.answer.retrieve import Ranking, retrieve
 from firstfault.config import Settings
-from firstfault.errors import FirstfaultError, InputError
+from firstfault.errors import FirstfaultError, InputError, RemoteError
 from firstfault.stages import Stage
 from firstfault.trace import OpenSpan, Recording
 from firstfault.types import Answer, Context, Generation, Trace, TraceHit
@@ -23,6 +23,9 @@ from firstfault.verify import split_claims
 
 Listener = Callable[[str], None]
 """Called with each piece of text as it is generated, before it is checked."""
+
+Packed = Callable[[Context], None]
+"""Called with what was packed, before anything is generated."""
 
 
 async def ask(
@@ -38,12 +41,18 @@ async def ask(
     case: str | None = None,
     exact: bool = False,
     keep: bool = True,
+    recording: Recording | None = None,
+    packed: Packed | None = None,
+    fallback: bool = False,
 ) -> Trace:
     """Answer a question from the collection and record how.
 
     Without `generate` the path ends when the context is packed: the trace has no answer. `case` is the id of
     the evaluation case that asks. For probes: `exact` replaces the index by exact search, and without `keep`
     the trace is returned and not stored.
+
+    For servers: a `recording` of their own, begun when the request came in; with `fallback`, a model that
+    fails before its first word is replaced by the extractive generator, which is an event on the trace.
 
     Raises:
         InputError: the question or the filter cannot be used. Nothing is recorded.
@@ -52,7 +61,7 @@ async def ask(
     question = validate_question(question)
     version = prior.corpus_version if prior else app.collection.version  # opened before the clock starts
     app.take_loads()
-    recording = Recording()
+    recording = recording or Recording()
     request = Request(
         question=question,
         where=where,
@@ -71,7 +80,9 @@ async def ask(
         ranking = retrieve(app, request, exact=exact)
         context = _pack(app, request, ranking)
         if generate:
-            generation = await _generate(app, request, ranking, context, listener)
+            if packed:
+                packed(context)
+            generation = await _generate(app, request, ranking, context, listener, fallback=fallback)
             answer = _cite(app, request, context, generation)
     except InputError:
         raise
@@ -164,7 +175,13 @@ def _words(text: str) -> int:
 
 
 async def _generate(
-    app: Application, request: Request, ranking: Ranking, context: Context, listener: Listener | None
+    app: Application,
+    request: Request,
+    ranking: Ranking,
+    context: Context,
+    listener: Listener | None,
+    *,
+    fallback: bool,
 ) -> Generation | None:
     prior = request.reuses(Stage.GENERATE)
     if prior is not None:
@@ -178,42 +195,33 @@ async def _generate(
             span.event("no_relevant_passage", nearest=round(nearest, 4), least=settings.answer.min_relevance)
             return None
         if generator is None:
-            raw = extract(request.question, context, embedder=app.embedder, least=0.0)
-            request.recording.first_token()
-            if listener:
-                listener(raw)
-            return Generation(
-                model="extractive",
-                fingerprint="extractive-1",
-                adapter=None,
-                prompt=(),
-                rendered=None,
-                grammar=None,
-                raw=raw,
-                finish_reason="stop",
-                prompt_tokens=0,
-                completion_tokens=0,
-            )
+            return _quote(app, request, context, listener)
         prompt = messages(request.question, context.passages)
         grammar = citation_grammar(context) if generator.supports_grammar else None
         raw = ""
         finish, prompt_tokens, completion_tokens = "stop", None, None
-        async for delta in generator.stream(
-            prompt,
-            max_tokens=settings.generator.max_tokens,
-            temperature=settings.generator.temperature,
-            seed=settings.generator.seed,
-            grammar=grammar,
-            timeout_s=settings.generator.timeout_s,
-        ):
-            if delta.text:
-                request.recording.first_token()
-                raw += delta.text
-                if listener:
-                    listener(delta.text)
-            if delta.finish_reason:
-                finish = delta.finish_reason
-                prompt_tokens, completion_tokens = delta.prompt_tokens, delta.completion_tokens
+        try:
+            async for delta in generator.stream(
+                prompt,
+                max_tokens=settings.generator.max_tokens,
+                temperature=settings.generator.temperature,
+                seed=settings.generator.seed,
+                grammar=grammar,
+                timeout_s=request.recording.remaining_s(settings.generator.timeout_s),
+            ):
+                if delta.text:
+                    request.recording.first_token()
+                    raw += delta.text
+                    if listener:
+                        listener(delta.text)
+                if delta.finish_reason:
+                    finish = delta.finish_reason
+                    prompt_tokens, completion_tokens = delta.prompt_tokens, delta.completion_tokens
+        except RemoteError as error:
+            if not fallback or raw:
+                raise
+            span.event("degraded", step="no_generator", reason=error.message)
+            return _quote(app, request, context, listener)
         if finish == "length":
             span.event("truncated_output", max_tokens=settings.generator.max_tokens)
         span.note(model=generator.name, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
@@ -229,6 +237,26 @@ async def _generate(
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
         )
+
+
+def _quote(app: Application, request: Request, context: Context, listener: Listener | None) -> Generation:
+    """What the extractive generator says."""
+    raw = extract(request.question, context, embedder=app.embedder, least=0.0)
+    request.recording.first_token()
+    if listener:
+        listener(raw)
+    return Generation(
+        model="extractive",
+        fingerprint="extractive-1",
+        adapter=None,
+        prompt=(),
+        rendered=None,
+        grammar=None,
+        raw=raw,
+        finish_reason="stop",
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
 
 
 def _cite(app: Application, request: Request, context: Context, generation: Generation | None) -> Answer:

