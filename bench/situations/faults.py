@@ -37,6 +37,8 @@ class Situation:
     """What it serves afterwards."""
     reranker: str | None = None
     """Tokenizer of the cross-encoder: `characters` or `function_words`."""
+    terse: bool = False
+    """Whether the expected answers are values, or whole sentences."""
     healthy: tuple[World, dict[str, Any]] | None = None
     """The same without the fault: documents, and settings to change. For checking that the fault shows."""
 
@@ -197,7 +199,7 @@ def fusion_weights(rng: random.Random, seed: int) -> Situation:
     lexical = seed % 2 == 0
     world = help_centre(rng) if lexical else error_codes(rng)
     settings = _settings(rng, search__candidates=40, search__rerank="none", search__dense_weight=0.0 if lexical else 1.0)
-    settings["search.top_k"] = rng.choice([2, 3])
+    settings["search.top_k"] = 2
     settings["search.fusion"] = "minmax"
     return Situation(
         "fusion_weights", seed, "fuse", "fusion_weights", world, _clerk(world, seed=seed), settings,
@@ -383,4 +385,5 @@ ALL = {**FAULTS, **MORE_FAULTS, **CONTROLS}
 
 def build(name: str, seed: int) -> Situation:
     """The situation of this name and seed; the same each time."""
-    return ALL[name](random.Random(f"{name}/{seed}"), seed)
+    situation = ALL[name](random.Random(f"{name}/{seed}"), seed)
+    return replace(situation, terse=seed % 4 in (1, 2))

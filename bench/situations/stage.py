@@ -82,7 +82,7 @@ def play(
     documents.mkdir(parents=True)
     _write(world, documents)
     cases = folder / "cases.jsonl"
-    rows = [json.dumps(question.row(), ensure_ascii=False) for question in world.questions]
+    rows = [json.dumps(question.row(terse=situation.terse), ensure_ascii=False) for question in world.questions]
     cases.write_text("\n".join(rows) + "\n", encoding="utf-8")
     if situation.reranker and settings.get("search.rerank") == "cross":
         settings["search.rerank_model"] = str(_reranker(situation.reranker, folder / "reranker"))
@@ -107,7 +107,7 @@ def play(
         endpoint.rooms[room].embed = encoders.named(embedding_later)
     run = timed("eval", "eval", cases)
     verdict = {} if repaired else timed("diagnose", "diagnose", "--run", str(run["run_id"]))
-    traces = _traces(command(*common, "runs", str(run["run_id"]), "--json"), world, common)
+    traces = _traces(command(*common, "runs", str(run["run_id"]), "--json"), situation, world, common)
     wrong = [
         trace["case"]
         for trace, question in zip(traces, world.questions, strict=True)
@@ -179,7 +179,7 @@ def _reranker(kind: str, folder: Path) -> Path:
     return folder
 
 
-def _traces(run: dict[str, Any], world: World, common: tuple[str | Path, ...]) -> list[dict[str, Any]]:
+def _traces(run: dict[str, Any], situation: Situation, world: World, common: tuple[str | Path, ...]) -> list[dict[str, Any]]:
     """Each case with its gold and its trace, in the words of no tool."""
     import firstfault
 
@@ -202,7 +202,8 @@ def _traces(run: dict[str, Any], world: World, common: tuple[str | Path, ...]) -
                     "question": question.text,
                     "where": question.where,
                     "answerable": bool(question.facts),
-                    "expected": " ".join(fact.quote for fact in question.facts),
+                    "expected": question.expected(terse=situation.terse),
+                    "reference": question.expected(terse=False),
                     "values": [fact.value for fact in question.facts],
                     "evidence": [{"document": f.document, "quote": f.quote} for f in question.facts],
                     "raw": trace.generation.raw if trace and trace.generation else "",

@@ -52,14 +52,21 @@ class Question:
     """What a model that makes things up would say."""
     where: str | None = None
 
-    def row(self) -> dict[str, Any]:
+    def row(self, *, terse: bool) -> dict[str, Any]:
+        """As it stands in the file of cases; `terse`: the expected answer is the value alone."""
         row: dict[str, Any] = {"id": self.id, "question": self.text, "answerable": bool(self.facts)}
         if self.facts:
-            row["answer"] = " ".join(fact.quote for fact in self.facts)
+            row["answer"] = self.expected(terse=terse)
             row["evidence"] = [{"document": fact.document, "quote": fact.quote} for fact in self.facts]
         if self.where:
             row["where"] = self.where
         return row
+
+    def expected(self, *, terse: bool) -> str:
+        """The expected answer; several facts are always told in full."""
+        if terse and len(self.facts) == 1:
+            return self.facts[0].value
+        return " ".join(fact.quote for fact in self.facts)
 
 
 @dataclass(frozen=True)
@@ -236,22 +243,22 @@ def help_centre(rng: random.Random, *, documents: tuple[int, int] = (24, 34), ca
     return World("help centre", tuple(pages), tuple(questions[: rng.randint(*cases)]), kind)
 
 
-def error_codes(rng: random.Random, *, documents: tuple[int, int] = (24, 36), cases: tuple[int, int] = (7, 10)) -> World:
+def error_codes(rng: random.Random, *, documents: tuple[int, int] = (34, 40), cases: tuple[int, int] = (7, 10)) -> World:
     """A page an error code, all much alike but for the code."""
     kind = rng.choice(["md", "txt", "jsonl"])
     letter = rng.choice("EFHXQZ")
-    codes = [f"{letter}{number}" for number in rng.sample(range(101, 989), rng.randint(*documents))]
+    codes = [f"{letter}{number}" for number in rng.sample(range(401, 489), rng.randint(*documents))]
     seconds = rng.sample(range(2, 120), len(codes))
     pages, questions = [], []
     state = rng.choice(CODE_STATES)
     for number, (code, time) in enumerate(zip(codes, seconds, strict=True)):
-        part = CODE_PARTS[number % len(CODE_PARTS)]
+        part = CODE_PARTS[number % 4]
         quote = state.format(c=code, p=part, v=f"{time} seconds")
         document = slug(f"fault {code}", kind)
         pages.append(
             Page(document, "Fault messages", (quote, "Call the service when the message comes back within a day."))
         )
-        fact = Fact(document, quote, quote, state.format(c=code, p=part, v=f"{time + 121} seconds"), str(time))
+        fact = Fact(document, quote, quote, state.format(c=code, p=part, v=f"{time + 121} seconds"), f"{time} seconds")
         questions.append(Question(f"q{number + 1}", rng.choice(CODE_ASKS).format(c=code), (fact,)))
     rng.shuffle(questions)
     return World("error codes", tuple(pages), tuple(questions[: rng.randint(*cases)]), kind)
