@@ -46,15 +46,16 @@ def main() -> int:
     encoders = Encoders(lambda texts: encoder.embed(texts))
     (given.out / "situations").mkdir(parents=True, exist_ok=True)
     with Endpoint() as endpoint, tempfile.TemporaryDirectory(prefix="situations-") as folder:
-        for name in names:
-            for seed in range(given.first, given.first + given.seeds):
+        for seed in range(given.first, given.first + given.seeds):  # a cut run has seen every kind
+            for name in names:
                 situation = faults.build(name, seed)
                 record = _record(situation, Path(folder) / "s", endpoint, encoders, check=given.check)
                 bundle = {**record, **_corpus(situation), "traces": record.pop("traces", [])}
-                (given.out / "situations" / f"{situation.id}.json").write_text(json.dumps(bundle, ensure_ascii=False, indent=1))
+                path = given.out / "situations" / f"{situation.id}.json"
+                path.write_text(json.dumps(bundle, ensure_ascii=False, indent=1))
                 records.append(record)
                 print(_line(record), file=sys.stderr, flush=True)
-    (given.out / "situations.json").write_text(json.dumps(records, ensure_ascii=False, indent=1))
+                (given.out / "situations.json").write_text(json.dumps(records, ensure_ascii=False, indent=1))
     print(table(records))
     print(f"\n{len(records)} situations in {time.perf_counter() - begin:.0f} s")
     return 0
@@ -72,7 +73,8 @@ def _record(situation: Situation, folder: Path, endpoint: Endpoint, encoders: En
     except CommandFailed as failure:
         return {**record, "error": str(failure), "healthy": None, "got": None, "traces": []}
     record |= _verdict(played)
-    record |= {"wrong": len(played.wrong), "wrong_cases": played.wrong, "seconds": played.seconds, "traces": played.traces}
+    record |= {"wrong": len(played.wrong), "wrong_cases": played.wrong, "seconds": played.seconds, "requests": played.requests,
+               "traces": played.traces}
     if check and situation.healthy is not None:
         repaired = play(situation, folder, endpoint, encoders, repaired=True)
         record["wrong_when_repaired"] = len(repaired.wrong)

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -212,12 +213,17 @@ class Endpoint:
                 pass
 
             def _json(self, value: Any) -> None:
-                raw = json.dumps(value).encode()
+                self._reply("application/json", json.dumps(value).encode())
+
+            def _reply(self, kind: str, raw: bytes) -> None:
+                """In one write: a second one would wait for the first one's acknowledgement."""
                 self.send_response(200)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
+                self._headers_buffer.append(b"\r\n")  # type: ignore[attr-defined]
+                head = b"".join(self._headers_buffer)  # type: ignore[attr-defined]
+                self._headers_buffer = []
+                self.wfile.write(head + raw)
 
             def _stream(self, model: str, text: str) -> None:
                 base = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
@@ -227,11 +233,7 @@ class Endpoint:
                 ]
                 chunks.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                 raw = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-                self.send_response(200)
-                self.send_header("Content-Type", "text/event-stream")
-                self.send_header("Content-Length", str(len(raw.encode())))
-                self.end_headers()
-                self.wfile.write(raw.encode())
+                self._reply("text/event-stream", raw.encode())
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -263,7 +265,15 @@ class Encoders:
     """Embeddings that the endpoint can serve, all made from one local encoder."""
 
     def __init__(self, encode: Embed) -> None:
-        self._encode = encode
+        self._model = encode
+        self._known: dict[str, Vectors] = {}
+
+    def _encode(self, texts: list[str]) -> Vectors:
+        """Each text once: many situations ask the same."""
+        for text in texts:
+            if text not in self._known:
+                self._known[text] = self._model([text])[0]
+        return np.stack([self._known[text] for text in texts])
 
     def named(self, name: str) -> Embed:
         """`plain`, or a distortion: `rotated:SEED`, `first_words:N`, `few:N`, `biased:SEED`."""
@@ -281,6 +291,7 @@ class Encoders:
         return lambda texts: _biased(self._encode(texts), texts, value)
 
 
+@cache
 def _rotation(seed: int) -> Vectors:
     matrix = np.random.default_rng(seed).standard_normal((384, 384))
     return np.linalg.qr(matrix)[0].astype(np.float32)

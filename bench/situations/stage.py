@@ -38,6 +38,8 @@ class Played:
     wrong: list[str]
     """Cases that came out wrong by the situation's own truth."""
     seconds: dict[str, float]
+    requests: dict[str, int]
+    """To the endpoint, by command."""
 
 
 class CommandFailed(Exception):
@@ -90,13 +92,15 @@ def play(
     config.write_text(_toml(settings, endpoint.url(room), embedding is not None), encoding="utf-8")
     common = ("--home", folder / "home", "--config", config)
     seconds: dict[str, float] = {}
+    requests: dict[str, int] = {}
 
     def timed(name: str, *arguments: str | Path) -> dict[str, Any]:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), endpoint.requests
         try:
             return command(*common, *arguments, "--json")
         finally:
             seconds[name] = round(time.perf_counter() - start, 2)
+            requests[name] = endpoint.requests - before
 
     report = timed("ingest", "ingest", documents)
     if report.get("failed"):
@@ -114,7 +118,7 @@ def play(
         if not came_right(question, trace, clerk.abstention)
     ]
     del endpoint.rooms[room]
-    return Played(verdict, run["metrics"], traces, wrong, seconds)
+    return Played(verdict, run["metrics"], traces, wrong, seconds, requests)
 
 
 def came_right(question: Question, trace: dict[str, Any], abstention: str) -> bool:
