@@ -50,7 +50,7 @@ def main() -> int:
             for name in names:
                 situation = faults.build(name, seed)
                 record = _record(situation, Path(folder) / "s", endpoint, encoders, check=given.check)
-                bundle = {**record, **_corpus(situation), "traces": record.pop("traces", [])}
+                bundle = {**record, "traces": record.pop("traces", []), "corpus": record.pop("corpus", [])}
                 path = given.out / "situations" / f"{situation.id}.json"
                 path.write_text(json.dumps(bundle, ensure_ascii=False, indent=1))
                 records.append(record)
@@ -74,7 +74,7 @@ def _record(situation: Situation, folder: Path, endpoint: Endpoint, encoders: En
         return {**record, "error": str(failure), "healthy": None, "got": None, "traces": []}
     record |= _verdict(played)
     record |= {"wrong": len(played.wrong), "wrong_cases": played.wrong, "seconds": played.seconds, "requests": played.requests,
-               "traces": played.traces}
+               "traces": played.traces, "corpus": played.corpus}
     if check and situation.healthy is not None:
         repaired = play(situation, folder, endpoint, encoders, repaired=True)
         record["wrong_when_repaired"] = len(repaired.wrong)
@@ -93,16 +93,6 @@ def _verdict(played: Played) -> dict[str, Any]:
         "unknown": [[u["case_id"], u["reason"], u["next_probe"]] for u in found["unknown"]],
         "flaky": list(found.get("flaky", ())),
         "failing": found["failing"],
-    }
-
-
-def _corpus(situation: Situation) -> dict[str, Any]:
-    """What is ingested, for rivals."""
-    return {
-        "pages": [
-            {"id": page.id, "title": page.title, "text": page.text, "metadata": page.metadata}
-            for page in situation.world.pages
-        ]
     }
 
 

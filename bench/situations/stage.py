@@ -35,6 +35,8 @@ class Played:
     metrics: dict[str, Any]
     traces: list[dict[str, Any]]
     """One a case: question, gold, passages, answer."""
+    corpus: list[dict[str, Any]]
+    """What is stored: each document with its chunks."""
     wrong: list[str]
     """Cases that came out wrong by the situation's own truth."""
     seconds: dict[str, float]
@@ -111,14 +113,14 @@ def play(
         endpoint.rooms[room].embed = encoders.named(embedding_later)
     run = timed("eval", "eval", cases)
     verdict = {} if repaired else timed("diagnose", "diagnose", "--run", str(run["run_id"]))
-    traces = _traces(command(*common, "runs", str(run["run_id"]), "--json"), situation, world, common)
+    traces, corpus = _traces(command(*common, "runs", str(run["run_id"]), "--json"), situation, world, common)
     wrong = [
         trace["case"]
         for trace, question in zip(traces, world.questions, strict=True)
         if not came_right(question, trace, clerk.abstention)
     ]
     del endpoint.rooms[room]
-    return Played(verdict, run["metrics"], traces, wrong, seconds, requests)
+    return Played(verdict, run["metrics"], traces, corpus, wrong, seconds, requests)
 
 
 def came_right(question: Question, trace: dict[str, Any], abstention: str) -> bool:
@@ -183,8 +185,8 @@ def _reranker(kind: str, folder: Path) -> Path:
     return folder
 
 
-def _traces(run: dict[str, Any], situation: Situation, world: World, common: tuple[str | Path, ...]) -> list[dict[str, Any]]:
-    """Each case with its gold and its trace, in the words of no tool."""
+def _traces(run: dict[str, Any], situation: Situation, world: World, common: tuple[str | Path, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each case with its gold and its trace, in the words of no tool, and what is stored."""
     import firstfault
 
     results = {case["case_id"]: case for case in run["cases"]}
@@ -236,4 +238,15 @@ def _traces(run: dict[str, Any], situation: Situation, world: World, common: tup
                     "error": result["error"],
                 }
             )
-    return found
+        corpus = []
+        for row in app.collection.documents():
+            document = app.collection.document(row.id)
+            pieces = [
+                {"id": chunk.id, "start": chunk.start, "end": chunk.end}
+                for _, chunk in app.collection.chunks_of(row.id)
+            ]
+            corpus.append(
+                {"id": document.id, "title": document.title, "text": document.text,
+                 "metadata": dict(document.metadata), "chunks": pieces}
+            )
+    return found, corpus

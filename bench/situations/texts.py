@@ -188,7 +188,7 @@ CATALOGUES: tuple[Catalogue, ...] = (
         (
             A("In {e} the night rest begins at {v}. | The night rest in {e} begins at {v}.",
               "When does the night rest begin in {e}? | From what time must it be quiet in {e}?",
-              "Night rest in {e} starts at {v}.", tuple(f"{h}.{m} in the evening" for h in ("eight", "nine", "ten", "eleven") for m in ("00", "15", "30", "45"))),
+              "Night rest in {e} starts at {v}.", tuple(f"{h}.{m} in the evening" for h in (8, 9, 10, 11) for m in ("00", "15", "30", "45"))),
             A("Walking a dog off the leash in {e} is fined with {v}. | {e} fines dogs off the leash with {v}.",
               "What is the fine for a dog off the leash in {e}? | How much does it cost to be caught with a dog off the leash in {e}?",
               "Anyone whose dog is off the leash in {e} pays a fine of {v}.", counted("{n} crowns", 120, 990, 30)),
