@@ -247,7 +247,7 @@ def error_codes(rng: random.Random, *, documents: tuple[int, int] = (34, 40), ca
     """A page an error code, all much alike but for the code."""
     kind = rng.choice(["md", "txt", "jsonl"])
     letter = rng.choice("EFHXQZ")
-    codes = [f"{letter}{number}" for number in rng.sample(range(401, 489), rng.randint(*documents))]
+    codes = [f"{letter}{number}" for number in rng.sample(range(41_370, 41_460), rng.randint(*documents))]
     seconds = rng.sample(range(2, 120), len(codes))
     pages, questions = [], []
     state = rng.choice(CODE_STATES)

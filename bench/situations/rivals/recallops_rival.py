@@ -64,8 +64,7 @@ def label(bundle: Bundle) -> Labels:
             )
         finally:
             os.chdir(home)
-    for query, found in report["queries"].items():
-        told = found.get("attribution") or {}
+    for query, told in report["attributions"].items():
         causes = [*told.get("verified_causes", []), *told.get("hypotheses", [])]
         if query in nothing and causes:
             nothing[query] = str(causes[0].get("factor"))
