@@ -221,3 +221,14 @@ def test_the_process_ends_clean_and_silent(way: str, code: int) -> None:
     else:
         assert done.returncode in {code, 130}
         assert done.stderr.strip().endswith("KeyboardInterrupt")
+
+
+def test_closing_right_after_loading_does_not_wait_for_ever() -> None:
+    program = (
+        "from firstfault.models.llama import LlamaGenerator\n"
+        "for _ in range(3):\n"
+        "    generator = LlamaGenerator(context_window=512)\n"
+        "    generator.load()\n"
+        "    generator.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

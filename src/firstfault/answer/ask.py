@@ -49,13 +49,16 @@ async def ask(
         InputError: the question or the filter cannot be used. Nothing is recorded.
         FirstfaultError: a stage failed. The trace with the error is recorded first.
     """
+    question = validate_question(question)
+    version = prior.corpus_version if prior else app.collection.version  # opened before the clock starts
+    app.take_loads()
     recording = Recording()
     request = Request(
-        question=validate_question(question),
+        question=question,
         where=where,
         settings=settings or app.settings,
         recording=recording,
-        version=prior.corpus_version if prior else app.collection.version,
+        version=version,
         prior=prior,
         start=start,
     )
@@ -121,13 +124,18 @@ def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
     selected = ranking.hits[: ranking.selected]
     passages = [framed(hit.chunk) for hit in selected]
     with request.recording.stage(Stage.PACK) as span:
+        _note_loads(app, span)
         budget = settings.pack.budget_tokens
         if generator is None:
             count, tokens = _words, [_words(passage) for passage in passages]
         else:
-            frame = "".join(message.content for message in messages(request.question, ()))
-            count, (around, *tokens) = generator.count_tokens, generator.count_each([frame, *passages])
-            room = generator.context_window - settings.generator.max_tokens - around - CHAT_TEMPLATE_TOKENS
+            count, keys = generator.count_tokens, ranking.keys[: ranking.selected]
+            frame = "".join(message.content for message in messages("", ()))
+            room = generator.context_window - settings.generator.max_tokens - CHAT_TEMPLATE_TOKENS
+            around, tokens = app.token_counts.count(
+                generator, keys, passages, frame=frame, question=request.question, enough=room - budget
+            )
+            room -= around
             if room < budget:
                 span.event("budget_lowered", wanted=budget, room=room)
                 budget = room
@@ -144,6 +152,12 @@ CHAT_TEMPLATE_TOKENS = 32
 """Room left for what a chat template adds around the messages."""
 
 
+def _note_loads(app: Application, span: OpenSpan) -> None:
+    """Tell what was loaded for a stage: before it began, so that the time is not counted as its own."""
+    for model, took in app.take_loads():
+        span.event("model_loaded", model=model, ms=took)
+
+
 def _words(text: str) -> int:
     """A word count scaled to tokens, for the extractive generator, which has no tokenizer."""
     return len(text.split()) * 4 // 3
@@ -156,12 +170,13 @@ async def _generate(
     if prior is not None:
         return prior.generation
     settings = request.settings
+    generator = app.generator(settings.generator)
     with request.recording.stage(Stage.GENERATE) as span:
+        _note_loads(app, span)
         nearest = max((h.arms["dense"].score for h in ranking.hits if "dense" in h.arms), default=0.0)
         if not context.passages or nearest < settings.answer.min_relevance:
             span.event("no_relevant_passage", nearest=round(nearest, 4), least=settings.answer.min_relevance)
             return None
-        generator = app.generator(settings.generator)
         if generator is None:
             raw = extract(request.question, context, embedder=app.embedder, least=0.0)
             request.recording.first_token()
@@ -218,10 +233,11 @@ async def _generate(
 
 def _cite(app: Application, request: Request, context: Context, generation: Generation | None) -> Answer:
     policy = request.settings.answer.policy
+    verifier = app.verifier(request.settings.verifier)
     with request.recording.stage(Stage.CITE) as span:
+        _note_loads(app, span)
         if generation is None:
             return Answer(text=ABSTENTION, abstained=True, claims=(), citations=())
-        verifier = app.verifier(request.settings.verifier)
         raw = _whole_sentences(generation, span)
         answer = compose(raw, check(raw, context, verifier=verifier, span=span), policy=policy)
         if policy == "strip" and answer.abstained and answer.removed:

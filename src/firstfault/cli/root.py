@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
+from firstfault.cli import (
+    ask,
+    cases,
+    corpus,
+    demo,
+    diagnose,
+    evaluate,
+    fix,
+    models,
+    playbook,
+    settings,
+    trace,
+    verify,
+)
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -40,8 +53,10 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+fix.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)
 demo.register(app)
+app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

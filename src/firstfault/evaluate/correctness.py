@@ -2,16 +2,22 @@
 
 In: an answer, the expected answer, a verifier. Out: 0 to 1. An answer that holds the expected words one
 after another scores 1. Otherwise the better of two: the token F1 of SQuAD, fair to short answers, and the
-share of the expected sentences that the answer entails by the verifier, fair to other wordings.
+share of the expected sentences that the answer entails by the verifier, fair to other wordings. An answer
+that says the same with another number, date, name or without the "not" scores 0, however alike the words.
 """
 
 import re
 import string
 from collections import Counter
 
+from firstfault.types import Support
 from firstfault.verify import Verifier, split_claims, without_citations
 from firstfault.verify.terms import terms
 
+SAME_STATEMENT = 0.5
+"""A sentence with at least this share of its words in the expected answer speaks of the same."""
+CONFLICT = 0.5
+"""From this value on a conflict signal counts."""
 LEAST_WORDS_ENTAILED = 4
 """An expected sentence with fewer words is no statement: a verifier has nothing to judge."""
 
@@ -24,7 +30,8 @@ def correctness(answer: str, expected: str, *, verifier: Verifier) -> float:
     said, wanted = tokens(answer), tokens(expected)
     if terms(expected) and _holds(said, wanted):
         return 1.0
-    return max(token_f1(said, wanted), _entailed(answer, expected, verifier))
+    agreement = max(token_f1(said, wanted), _entailed(answer, expected, verifier))
+    return 0.0 if agreement and _contradicts(answer, expected, verifier) else agreement
 
 
 def tokens(text: str) -> list[str]:
@@ -54,3 +61,32 @@ def _entailed(answer: str, expected: str, verifier: Verifier) -> float:
         return 0.0
     verdicts = verifier.verify_claims([([without_citations(answer)], sentence) for sentence in sentences])
     return sum(verdict.label == "supported" for verdict in verdicts) / len(verdicts)
+
+
+def _contradicts(answer: str, expected: str, verifier: Verifier) -> bool:
+    """Whether a sentence of the answer says what is expected, but for a value, a name or a negation."""
+    plain = without_citations(answer)
+    sentences = [plain[start:end] for start, end in split_claims(plain)]
+    verdicts = verifier.verify_claims([([expected], sentence) for sentence in sentences])
+    missing = set(tokens(expected)) - set(tokens(answer))
+    values = any(not token.isalpha() for token in missing)
+    named = {word.lower() for word in re.findall(r"(?<=[a-z,;:] )[A-Z]\w+", expected)}
+    names = bool(named & missing)
+    return any(
+        _exchanged(verdict, values=values, names=names, all_names=bool(named) and named <= missing)
+        for verdict in verdicts
+    )
+
+
+def _exchanged(verdict: Support, *, values: bool, names: bool, all_names: bool) -> bool:
+    """`values`, `names`: the answer lacks some that are expected; `all_names`: it lacks every one."""
+    seen = {signal.name: signal.value for signal in verdict.signals}
+    if all_names and seen.get("unseen_entity", 0.0) >= CONFLICT:
+        return True
+    if seen.get("best_passage_recall", 0.0) < SAME_STATEMENT:
+        return False
+    if seen.get("negation_conflict", 0.0) >= CONFLICT:
+        return True
+    number = seen.get("number_mismatch", 0.0) >= CONFLICT
+    name = seen.get("unseen_entity", 0.0) >= CONFLICT and seen.get("changed_word", 0.0) >= CONFLICT
+    return (number and (values or names)) or (name and names)
