@@ -1,6 +1,6 @@
 """`python -m bench.situations`: play the situations and print how often the diagnosis is right.
 
-    python -m bench.situations                        # the 120 broken and 50 healthy situations
+    python -m bench.situations              # the 120 broken and 50 healthy situations
     python -m bench.situations --more                 # and six more faults
     python -m bench.situations --only split_evidence --seeds 3
     python -m bench.situations --check                # does every fault show, and is it gone when repaired?
@@ -22,7 +22,7 @@ from typing import Any
 from bench.situations import faults
 from bench.situations.endpoint import Encoders, Endpoint
 from bench.situations.faults import Situation
-from bench.situations.stage import CommandFailed, Played, play
+from bench.situations.stage import CommandError, Played, play
 from firstfault.models import store
 from firstfault.models.onnx_embedder import OnnxEmbedder
 
@@ -43,7 +43,7 @@ def main() -> int:
     begin = time.perf_counter()
     store.ensure("all-MiniLM-L6-v2", None)
     encoder = OnnxEmbedder("all-MiniLM-L6-v2")
-    encoders = Encoders(lambda texts: encoder.embed(texts))
+    encoders = Encoders(encoder.embed)
     (given.out / "situations").mkdir(parents=True, exist_ok=True)
     with Endpoint() as endpoint, tempfile.TemporaryDirectory(prefix="situations-") as folder:
         for seed in range(given.first, given.first + given.seeds):  # a cut run has seen every kind
@@ -61,20 +61,32 @@ def main() -> int:
     return 0
 
 
-def _record(situation: Situation, folder: Path, endpoint: Endpoint, encoders: Encoders, *, check: bool) -> dict[str, Any]:
+def _record(
+    situation: Situation, folder: Path, endpoint: Endpoint, encoders: Encoders, *, check: bool
+) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "id": situation.id, "name": situation.name, "stage": situation.stage, "cause": situation.cause,
-        "subject": situation.world.subject, "documents": len(situation.world.pages),
+        "id": situation.id,
+        "name": situation.name,
+        "stage": situation.stage,
+        "cause": situation.cause,
+        "subject": situation.world.subject,
+        "documents": len(situation.world.pages),
         "cases": len(situation.world.questions),
         "settings": situation.settings,
     }
     try:
         played = play(situation, folder, endpoint, encoders)
-    except CommandFailed as failure:
+    except CommandError as failure:
         return {**record, "error": str(failure), "healthy": None, "got": None, "traces": []}
     record |= _verdict(played)
-    record |= {"wrong": len(played.wrong), "wrong_cases": played.wrong, "seconds": played.seconds, "requests": played.requests,
-               "traces": played.traces, "corpus": played.corpus}
+    record |= {
+        "wrong": len(played.wrong),
+        "wrong_cases": played.wrong,
+        "seconds": played.seconds,
+        "requests": played.requests,
+        "traces": played.traces,
+        "corpus": played.corpus,
+    }
     if check and situation.healthy is not None:
         repaired = play(situation, folder, endpoint, encoders, repaired=True)
         record["wrong_when_repaired"] = len(repaired.wrong)
@@ -88,8 +100,12 @@ def _verdict(played: Played) -> dict[str, Any]:
         "healthy": found["healthy"],
         "got": [primary["stage"], primary["cause"]] if primary else None,
         "evidence": primary["evidence"] if primary else "",
-        "findings": [[f["stage"], f["cause"], len(f["cases"]), f["verified"], f["evidence"]] for f in found["findings"]],
-        "scattered": [[f["stage"], f["cause"], len(f["cases"]), f["evidence"]] for f in found.get("scattered", [])],
+        "findings": [
+            [f["stage"], f["cause"], len(f["cases"]), f["verified"], f["evidence"]] for f in found["findings"]
+        ],
+        "scattered": [
+            [f["stage"], f["cause"], len(f["cases"]), f["evidence"]] for f in found.get("scattered", [])
+        ],
         "unknown": [[u["case_id"], u["reason"], u["next_probe"]] for u in found["unknown"]],
         "flaky": list(found.get("flaky", ())),
         "failing": found["failing"],
@@ -109,7 +125,8 @@ def _line(record: dict[str, Any]) -> str:
     times = sum(record.get("seconds", {}).values())
     repaired = f", repaired {record['wrong_when_repaired']}" if "wrong_when_repaired" in record else ""
     error = f" {record['error'][:200]}" if "error" in record else ""
-    return f"{mark} {record['id']:<28} {got:<36} wrong {record.get('wrong')}/{record['cases']}{repaired}  {times:.1f} s{error}"
+    wrong = f"wrong {record.get('wrong')}/{record['cases']}{repaired}"
+    return f"{mark} {record['id']:<28} {got:<36} {wrong}  {times:.1f} s{error}"
 
 
 def table(records: Iterable[dict[str, Any]]) -> str:

@@ -1,8 +1,9 @@
-"""The models of the small applications: an OpenAI-compatible server on this machine, faulty where it is told so.
+"""The models of the small applications: an OpenAI-compatible server on this machine, faulty where it is told
+so.
 
 In: clerks and embeddings by name. Out: `/NAME/v1/chat/completions` and `/NAME/v1/embeddings`. A clerk answers
-from the passages of the prompt and nothing else, cites what it used and abstains where nothing helps, unless its
-manner is a fault. It knows how to phrase the answer of every question, not whether the passages hold it.
+from the passages of the prompt and nothing else, cites what it used and abstains where nothing helps, unless
+its manner is a fault. It knows how to phrase the answer of every question, not whether the passages hold it.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ class Clerk:
     def _more(self, fact: Fact, numbers: list[int], sources: list[Source]) -> str:
         """The answer, then what else the same passage says, each sentence with its mark."""
         text = next(source.text for source in sources if source.number == numbers[0])
-        sentences = [s for s in _SENTENCE.split(text) if s != fact.quote and s[-1:] == "." and len(s.split()) > 4]
+        sentences = [
+            s for s in _SENTENCE.split(text) if s != fact.quote and s[-1:] == "." and len(s.split()) > 4
+        ]
         return " ".join(self._cited(s, numbers[:1]) for s in [fact.quote, *sentences[: 2 + self.seed % 3]])
 
     def _formatted(self, pairs: list[tuple[Fact, list[int]]]) -> str:
@@ -203,8 +206,15 @@ class Endpoint:
                     else:
                         message = {"role": "assistant", "content": text}
                         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                        self._json({"id": "c", "object": "chat.completion", "created": 0,
-                                    "model": body["model"], "choices": [choice]})
+                        self._json(
+                            {
+                                "id": "c",
+                                "object": "chat.completion",
+                                "created": 0,
+                                "model": body["model"],
+                                "choices": [choice],
+                            }
+                        )
 
             def do_GET(self) -> None:
                 self._json({"object": "list", "data": [{"id": "house", "object": "model"}]})
@@ -229,7 +239,8 @@ class Endpoint:
                 base = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
                 deltas = [{"role": "assistant", "content": ""}, {"content": text}]
                 chunks: list[dict[str, Any]] = [
-                    {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+                    {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+                    for delta in deltas
                 ]
                 chunks.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                 raw = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
@@ -258,7 +269,12 @@ def _embeddings(room: Room, body: dict[str, Any]) -> dict[str, Any]:
         {"object": "embedding", "index": i, "embedding": [float(x) for x in vector]}
         for i, vector in enumerate(room.embed(texts))
     ]
-    return {"object": "list", "model": body["model"], "data": rows, "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+    return {
+        "object": "list",
+        "model": body["model"],
+        "data": rows,
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
 
 
 class Encoders:
@@ -305,7 +321,7 @@ def _few(vectors: Vectors, count: int) -> Vectors:
 
 
 def _biased(vectors: Vectors, texts: list[str], seed: int) -> Vectors:
-    """Meaning drowned by what depends on the characters alone, as by a model that was never trained for search."""
+    """Meaning drowned by what depends on the characters alone, as by a model not trained for search."""
     rows = []
     for vector, text in zip(vectors, texts, strict=True):
         digest = int.from_bytes(hashlib.sha256(f"{seed}/{text}".encode()).digest()[:4])

@@ -1,7 +1,7 @@
 """The situations: seventeen ways for a small application to be, twelve of them broken in one way each.
 
-In: a name and a seed. Out: a `Situation`: files, settings, cases, and how the models behind it behave. Whatever is
-broken is broken by configuration, by data, or by what an endpoint answers.
+In: a name and a seed. Out: a `Situation`: files, settings, cases, and how the models behind it behave.
+Whatever is broken is broken by configuration, by data, or by what an endpoint answers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from typing import Any
 
 from bench.situations.endpoint import Clerk
 from bench.situations.texts import CATALOGUES, counted
-from bench.situations.world import Fact, Page, Question, World, capital, catalogue, error_codes, help_centre, slug
+from bench.situations.world import (
+    Fact,
+    Page,
+    Question,
+    World,
+    capital,
+    catalogue,
+    error_codes,
+    help_centre,
+    slug,
+)
 
 
 @dataclass
@@ -74,7 +84,14 @@ def missing_document(rng: random.Random, seed: int) -> Situation:
     broken = world.with_pages([page for page in world.pages if page.id not in gone])
     settings = _settings(rng)
     return Situation(
-        "missing_document", seed, "corpus", "missing_document", broken, _clerk(world, seed=seed), settings, healthy=(world, {})
+        "missing_document",
+        seed,
+        "corpus",
+        "missing_document",
+        broken,
+        _clerk(world, seed=seed),
+        settings,
+        healthy=(world, {}),
     )
 
 
@@ -84,7 +101,15 @@ def stale_document(rng: random.Random, seed: int) -> Situation:
     settings = _settings(rng)
     later = world if seed % 5 < 3 else None
     return Situation(
-        "stale_document", seed, "corpus", "stale_document", old, clerk, settings, later=later, healthy=(world, {})
+        "stale_document",
+        seed,
+        "corpus",
+        "stale_document",
+        old,
+        clerk,
+        settings,
+        later=later,
+        healthy=(world, {}),
     )
 
 
@@ -103,19 +128,41 @@ def _with_old_facts(rng: random.Random, world: World, seed: int) -> tuple[World,
 
 
 _THINGS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("deposit that has to be left is {v}", "How high is the deposit for {e}?", counted("{n} euros", 20, 400, 10)),
-    ("largest group that is let in is {v}", "How large may a group be for {e}?", counted("{n} persons", 5, 90, 3)),
-    ("time until an objection is answered is {v}", "How long does it take until an objection about {e} is answered?", counted("{n} days", 4, 80, 3)),
-    ("contribution that is asked of members is {v}", "What do members contribute for {e}?", counted("{n} crowns", 110, 990, 20)),
-    ("interval between two inspections is {v}", "What is the interval between two inspections of {e}?", counted("{n} weeks", 3, 60, 2)),
+    (
+        "deposit that has to be left is {v}",
+        "How high is the deposit for {e}?",
+        counted("{n} euros", 20, 400, 10),
+    ),
+    (
+        "largest group that is let in is {v}",
+        "How large may a group be for {e}?",
+        counted("{n} persons", 5, 90, 3),
+    ),
+    (
+        "time until an objection is answered is {v}",
+        "How long does it take until an objection about {e} is answered?",
+        counted("{n} days", 4, 80, 3),
+    ),
+    (
+        "contribution that is asked of members is {v}",
+        "What do members contribute for {e}?",
+        counted("{n} crowns", 110, 990, 20),
+    ),
+    (
+        "interval between two inspections is {v}",
+        "What is the interval between two inspections of {e}?",
+        counted("{n} weeks", 3, 60, 2),
+    ),
 )
 _ASIDES = (
     "whose rules were last revised by the committee in spring after a long consultation with users and staff",
     "about which there has been much discussion in the newspapers and at several public meetings of late",
-    "for which the earlier arrangements had been criticised as unclear by nearly everyone who had to work with them",
+    "for which the earlier arrangements had been criticised as unclear "
+    "by nearly everyone who had to work with them",
     "as the person in charge explained at length in a letter to all those who had written in with questions",
     "which was looked at again by an outside expert after the complaints that had come in over the summer",
-    "where a transitional arrangement had been in force for years before the present one was finally agreed upon",
+    "where a transitional arrangement had been in force for years "
+    "before the present one was finally agreed upon",
 )
 
 
@@ -143,7 +190,13 @@ def split_evidence(rng: random.Random, seed: int) -> Situation:
     settings = _settings(rng, chunking__max_tokens=rng.choice([16, 18, 20]), chunking__overlap_tokens=0)
     settings["search.top_k"] = rng.choice([3, 4])
     return Situation(
-        "split_evidence", seed, "chunk", "split_evidence", world, _clerk(world, seed=seed), settings,
+        "split_evidence",
+        seed,
+        "chunk",
+        "split_evidence",
+        world,
+        _clerk(world, seed=seed),
+        settings,
         healthy=(world, {"chunking.max_tokens": 220, "chunking.overlap_tokens": 30}),
     )
 
@@ -166,43 +219,77 @@ def filter_excludes_evidence(rng: random.Random, seed: int) -> Situation:
     questions = tuple(replace(question, where=where) for question in world.questions)
     broken, sound = replace(broken, questions=questions), replace(sound, questions=questions)
     return Situation(
-        "filter_excludes_evidence", seed, "filter", "filter_excludes_evidence", broken, _clerk(broken, seed=seed),
-        _settings(rng), healthy=(sound, {}),
+        "filter_excludes_evidence",
+        seed,
+        "filter",
+        "filter_excludes_evidence",
+        broken,
+        _clerk(broken, seed=seed),
+        _settings(rng),
+        healthy=(sound, {}),
     )
 
 
 def embedder_mismatch(rng: random.Random, seed: int) -> Situation:
     world = help_centre(rng)
-    settings = _settings(rng, search__candidates=rng.choice([4, 5, 6]), search__dense_weight=rng.choice([0.5, 0.6, 0.7]))
+    settings = _settings(
+        rng, search__candidates=rng.choice([4, 5, 6]), search__dense_weight=rng.choice([0.5, 0.6, 0.7])
+    )
     settings["search.top_k"] = rng.choice([3, 4])
     if seed % 2:
         settings["answer.min_relevance"] = -1.0
     return Situation(
-        "embedder_mismatch", seed, "embed", "embedder_mismatch", world, _clerk(world, seed=seed), settings,
-        embedding="plain", embedding_later=f"rotated:{seed + 11}", healthy=(world, {}),
+        "embedder_mismatch",
+        seed,
+        "embed",
+        "embedder_mismatch",
+        world,
+        _clerk(world, seed=seed),
+        settings,
+        embedding="plain",
+        embedding_later=f"rotated:{seed + 11}",
+        healthy=(world, {}),
     )
 
 
 def weak_embedding(rng: random.Random, seed: int) -> Situation:
     world = help_centre(rng)
-    settings = _settings(rng, search__candidates=rng.choice([4, 5, 6]), search__dense_weight=rng.choice([0.5, 0.6, 0.7]))
+    settings = _settings(
+        rng, search__candidates=rng.choice([4, 5, 6]), search__dense_weight=rng.choice([0.5, 0.6, 0.7])
+    )
     settings["search.top_k"] = rng.choice([3, 4])
     settings["answer.min_relevance"] = -1.0
     distortion = (f"biased:{seed}", "few:3", "first_words:1")[seed % 3]
     return Situation(
-        "weak_embedding", seed, "embed", "weak_embedding", world, _clerk(world, seed=seed), settings,
-        embedding=distortion, embedding_later=distortion, healthy=(world, {}),
+        "weak_embedding",
+        seed,
+        "embed",
+        "weak_embedding",
+        world,
+        _clerk(world, seed=seed),
+        settings,
+        embedding=distortion,
+        embedding_later=distortion,
+        healthy=(world, {}),
     )
 
 
 def fusion_weights(rng: random.Random, seed: int) -> Situation:
     lexical = seed % 2 == 0
     world = help_centre(rng) if lexical else error_codes(rng)
-    settings = _settings(rng, search__candidates=40, search__rerank="none", search__dense_weight=0.0 if lexical else 1.0)
+    settings = _settings(
+        rng, search__candidates=40, search__rerank="none", search__dense_weight=0.0 if lexical else 1.0
+    )
     settings["search.top_k"] = 2
     settings["search.fusion"] = "minmax"
     return Situation(
-        "fusion_weights", seed, "fuse", "fusion_weights", world, _clerk(world, seed=seed), settings,
+        "fusion_weights",
+        seed,
+        "fuse",
+        "fusion_weights",
+        world,
+        _clerk(world, seed=seed),
+        settings,
         healthy=(world, {"search.dense_weight": 0.6 if lexical else 0.2}),
     )
 
@@ -211,7 +298,19 @@ def reranker_demotes(rng: random.Random, seed: int) -> Situation:
     world = catalogue(rng, documents=(10, 13), attributes=3, subject=seed + 2)
     chosen = next(c for c in CATALOGUES if c.name == world.subject)
     long = []
-    for number, name in enumerate(rng.sample(["Annual report", "Minutes of the meeting", "Letters to the editor", "Press review", "History", "Glossary and remarks"], 5)):
+    for number, name in enumerate(
+        rng.sample(
+            [
+                "Annual report",
+                "Minutes of the meeting",
+                "Letters to the editor",
+                "Press review",
+                "History",
+                "Glossary and remarks",
+            ],
+            5,
+        )
+    ):
         sentences = [f"{name} of the past year, number {number + 1}."]
         for _ in range(5):
             sentences += rng.sample(chosen.fillers, len(chosen.fillers))
@@ -220,8 +319,15 @@ def reranker_demotes(rng: random.Random, seed: int) -> Situation:
     settings = _settings(rng, search__rerank="cross", search__rerank_weight=rng.choice([4.0, 6.0, 10.0]))
     settings["search.top_k"] = rng.choice([2, 3])
     return Situation(
-        "reranker_demotes", seed, "rerank", "reranker_demotes", world, _clerk(world, seed=seed), settings,
-        reranker=("characters", "function_words")[seed % 2], healthy=(world, {"search.rerank": "none"}),
+        "reranker_demotes",
+        seed,
+        "rerank",
+        "reranker_demotes",
+        world,
+        _clerk(world, seed=seed),
+        settings,
+        reranker=("characters", "function_words")[seed % 2],
+        healthy=(world, {"search.rerank": "none"}),
     )
 
 
@@ -239,7 +345,13 @@ def context_truncated(rng: random.Random, seed: int) -> Situation:
         settings = _settings(rng, generator__context_window=rng.choice([480, 500]))
         repaired = {"generator.context_window": 8192}
     return Situation(
-        "context_truncated", seed, "pack", "context_truncated", world, _clerk(world, seed=seed), settings,
+        "context_truncated",
+        seed,
+        "pack",
+        "context_truncated",
+        world,
+        _clerk(world, seed=seed),
+        settings,
         healthy=(world, repaired),
     )
 
@@ -266,8 +378,14 @@ def conflicting_sources(rng: random.Random, seed: int) -> Situation:
     settings = _settings(rng)
     settings["search.top_k"] = rng.choice([4, 5, 6])
     return Situation(
-        "conflicting_sources", seed, "pack", "conflicting_sources", both, _clerk(world, seed=seed, outdated=outdated),
-        settings, healthy=(world, {}),
+        "conflicting_sources",
+        seed,
+        "pack",
+        "conflicting_sources",
+        both,
+        _clerk(world, seed=seed, outdated=outdated),
+        settings,
+        healthy=(world, {}),
     )
 
 
@@ -276,13 +394,19 @@ def noise(rng: random.Random, seed: int) -> Situation:
     settings = _settings(rng, pack__budget_tokens=6000)
     settings["search.top_k"] = rng.choice([12, 13, 14])
     clerk = _clerk(world, "drowns", seed, share=0.9, drowns_above=rng.choice([6, 8]))
-    return Situation("noise", seed, "pack", "noise", world, clerk, settings, healthy=(world, {"search.top_k": 4}))
+    return Situation(
+        "noise", seed, "pack", "noise", world, clerk, settings, healthy=(world, {"search.top_k": 4})
+    )
 
 
-def _generator_fault(name: str, stage: str, cause: str, manner: str, **more: Any) -> Callable[[random.Random, int], Situation]:
+def _generator_fault(
+    name: str, stage: str, cause: str, manner: str, **more: Any
+) -> Callable[[random.Random, int], Situation]:
     def build(rng: random.Random, seed: int) -> Situation:
         unanswerable = rng.randint(3, 5) if manner == "invents" else rng.choice([0, 0, 1])
-        world = catalogue(rng, documents=(8, 14), cases=(8, 11), unanswerable=unanswerable, subject=seed + len(name))
+        world = catalogue(
+            rng, documents=(8, 14), cases=(8, 11), unanswerable=unanswerable, subject=seed + len(name)
+        )
         settings = _settings(rng)
         given = dict(more)
         if manner == "abstains":
@@ -317,7 +441,9 @@ def right_abstention(rng: random.Random, seed: int) -> Situation:
 
 def right_reworded(rng: random.Random, seed: int) -> Situation:
     world = catalogue(rng, documents=(8, 15), cases=(7, 11), subject=seed + 8)
-    return Situation("right_reworded", seed, None, None, world, _clerk(world, "rewords", seed), _settings(rng))
+    return Situation(
+        "right_reworded", seed, None, None, world, _clerk(world, "rewords", seed), _settings(rng)
+    )
 
 
 def right_and_long(rng: random.Random, seed: int) -> Situation:
@@ -340,7 +466,9 @@ def right_but_unusual(rng: random.Random, seed: int) -> Situation:
                 opening = f"Answers to what is often asked about {page.title}."
                 copies.append(Page(f"faq-{page.id}", f"Questions on {page.title}", (opening, *said)))
         world = world.with_pages([*world.pages, *copies])
-    return Situation("right_but_unusual", seed, None, None, world, _clerk(world, manner, seed // 2), _settings(rng))
+    return Situation(
+        "right_but_unusual", seed, None, None, world, _clerk(world, manner, seed // 2), _settings(rng)
+    )
 
 
 Build = Callable[[random.Random, int], Situation]
@@ -354,10 +482,16 @@ FAULTS: dict[str, Build] = {
     "reranker_demotes": reranker_demotes,
     "context_truncated": context_truncated,
     "conflicting_sources": conflicting_sources,
-    "contradicts_context": _generator_fault("contradicts_context", "generate", "contradicts_context", "contradicts"),
+    "contradicts_context": _generator_fault(
+        "contradicts_context", "generate", "contradicts_context", "contradicts"
+    ),
     "wrong_abstention": _generator_fault("wrong_abstention", "generate", "wrong_abstention", "abstains"),
-    "should_have_abstained": _generator_fault("should_have_abstained", "generate", "should_have_abstained", "invents"),
-    "misattributed_citation": _generator_fault("misattributed_citation", "cite", "misattributed_citation", "misattributes"),
+    "should_have_abstained": _generator_fault(
+        "should_have_abstained", "generate", "should_have_abstained", "invents"
+    ),
+    "misattributed_citation": _generator_fault(
+        "misattributed_citation", "cite", "misattributed_citation", "misattributes"
+    ),
 }
 """The twelve of the table."""
 
@@ -366,7 +500,9 @@ MORE_FAULTS: dict[str, Build] = {
     "weak_embedding": weak_embedding,
     "noise": noise,
     "ignored_context": _generator_fault("ignored_context", "generate", "ignored_context", "ignores"),
-    "fabricated_citation": _generator_fault("fabricated_citation", "cite", "fabricated_citation", "fabricates"),
+    "fabricated_citation": _generator_fault(
+        "fabricated_citation", "cite", "fabricated_citation", "fabricates"
+    ),
     "missing_citation": _generator_fault("missing_citation", "cite", "missing_citation", "omits"),
 }
 """Six more, counted apart."""

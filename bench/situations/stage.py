@@ -1,7 +1,7 @@
 """A situation brought to life: written to a folder, ingested, asked, diagnosed, by the command line alone.
 
-In: a `Situation`, an endpoint and a folder. Out: a `Played`: what the diagnosis said, what every case came to by
-the situation's own truth, and the traces for those who diagnose from traces.
+In: a `Situation`, an endpoint and a folder. Out: a `Played`: what the diagnosis said, what every case came to
+by the situation's own truth, and the traces for those who diagnose from traces.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.situations.world import Question, World
 from firstfault import cli
 
 OVERLAP = Path(__file__).parents[2] / "tests" / "models" / "data" / "overlap.onnx"
-"""A cross-encoder that counts equal tokens; with a wrong tokenizer beside it, it counts what does not matter."""
+"""A cross-encoder that counts equal tokens; with a wrong tokenizer it counts what does not matter."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Played:
     """To the endpoint, by command."""
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """A command ended with an error."""
 
 
@@ -62,7 +62,7 @@ def command(*arguments: str | Path) -> dict[str, Any]:
     finally:
         sys.argv = before
     if code not in (0, 1):
-        raise CommandFailed(f"{' '.join(map(str, arguments[-3:]))}: exit {code}: {err.getvalue()[-800:]}")
+        raise CommandError(f"{' '.join(map(str, arguments[-3:]))}: exit {code}: {err.getvalue()[-800:]}")
     found: dict[str, Any] = json.loads(out.getvalue())
     return found
 
@@ -70,8 +70,13 @@ def command(*arguments: str | Path) -> dict[str, Any]:
 def play(
     situation: Situation, folder: Path, endpoint: Endpoint, encoders: Encoders, *, repaired: bool = False
 ) -> Played:
-    """Build it, ask its cases, diagnose it. `repaired`: the same without the fault, and without a diagnosis."""
-    world, clerk, settings, later = situation.world, situation.clerk, dict(situation.settings), situation.later
+    """Build it, ask its cases, diagnose it. `repaired`: without the fault, and without a diagnosis."""
+    world, clerk, settings, later = (
+        situation.world,
+        situation.clerk,
+        dict(situation.settings),
+        situation.later,
+    )
     embedding, embedding_later = situation.embedding, situation.embedding_later
     if repaired:
         assert situation.healthy is not None
@@ -86,7 +91,9 @@ def play(
     documents.mkdir(parents=True)
     _write(world, documents)
     cases = folder / "cases.jsonl"
-    rows = [json.dumps(question.row(terse=situation.terse), ensure_ascii=False) for question in world.questions]
+    rows = [
+        json.dumps(question.row(terse=situation.terse), ensure_ascii=False) for question in world.questions
+    ]
     cases.write_text("\n".join(rows) + "\n", encoding="utf-8")
     if situation.reranker and settings.get("search.rerank") == "cross":
         settings["search.rerank_model"] = str(_reranker(situation.reranker, folder / "reranker"))
@@ -106,7 +113,7 @@ def play(
 
     report = timed("ingest", "ingest", documents)
     if report.get("failed"):
-        raise CommandFailed(f"ingest failed for {report['failed']}")
+        raise CommandError(f"ingest failed for {report['failed']}")
     if later is not None:
         _write(later, documents)
     if embedding_later:
@@ -149,7 +156,11 @@ def _write(world: World, folder: Path) -> None:
 def _toml(settings: dict[str, Any], url: str, embeds: bool) -> str:
     values: dict[str, dict[str, Any]] = {
         "generator": {
-            "kind": "openai", "model": "house", "base_url": url, "context_window": 8192, "max_tokens": 256,
+            "kind": "openai",
+            "model": "house",
+            "base_url": url,
+            "context_window": 8192,
+            "max_tokens": 256,
         },
     }
     values["latency"] = {
@@ -189,7 +200,9 @@ def _reranker(kind: str, folder: Path) -> Path:
     return folder
 
 
-def _traces(run: dict[str, Any], situation: Situation, world: World, common: tuple[str | Path, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _traces(
+    run: dict[str, Any], situation: Situation, world: World, common: tuple[str | Path, ...]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Each case with its gold and its trace, in the words of no tool, and what is stored."""
     import firstfault
 
@@ -202,7 +215,9 @@ def _traces(run: dict[str, Any], situation: Situation, world: World, common: tup
             trace = app.traces.get(result["trace_id"]) if result["trace_id"] else None
             passages = trace.context.passages if trace and trace.context else ()
             hits = trace.hits if trace else ()
-            fetched = app.collection.fetch([hit.key for hit in hits], version=trace.corpus_version) if trace else {}
+            fetched = (
+                app.collection.fetch([hit.key for hit in hits], version=trace.corpus_version) if trace else {}
+            )
             chunks |= {chunk.id: chunk.text for chunk in fetched.values()}
             answer = trace.answer if trace else None
             found.append(
@@ -221,22 +236,34 @@ def _traces(run: dict[str, Any], situation: Situation, world: World, common: tup
                     "abstained": result["abstained"],
                     "passages": [
                         {
-                            "number": p.number, "chunk": p.chunk.id, "document": p.chunk.document_id,
-                            "title": p.chunk.document_title, "text": p.chunk.text, "start": p.chunk.start,
-                            "end": p.chunk.end, "metadata": dict(p.chunk.metadata),
+                            "number": p.number,
+                            "chunk": p.chunk.id,
+                            "document": p.chunk.document_id,
+                            "title": p.chunk.document_title,
+                            "text": p.chunk.text,
+                            "start": p.chunk.start,
+                            "end": p.chunk.end,
+                            "metadata": dict(p.chunk.metadata),
                         }
                         for p in passages
                     ],
                     "hits": [
                         {
-                            "chunk": hit.chunk_id, "document": hit.document_id, "text": chunks.get(hit.chunk_id, ""),
+                            "chunk": hit.chunk_id,
+                            "document": hit.document_id,
+                            "text": chunks.get(hit.chunk_id, ""),
                             "arms": {name: asdict(place) for name, place in hit.arms.items()},
                         }
                         for hit in hits
                     ],
                     "citations": [
-                        {"number": c.number, "document": c.document_id, "chunk": c.chunk_id, "text": c.cited_text,
-                         "status": c.verdict.status}
+                        {
+                            "number": c.number,
+                            "document": c.document_id,
+                            "chunk": c.chunk_id,
+                            "text": c.cited_text,
+                            "status": c.verdict.status,
+                        }
                         for c in (answer.citations if answer else ())
                     ],
                     "error": result["error"],
@@ -250,7 +277,12 @@ def _traces(run: dict[str, Any], situation: Situation, world: World, common: tup
                 for _, chunk in app.collection.chunks_of(row.id)
             ]
             corpus.append(
-                {"id": document.id, "title": document.title, "text": document.text,
-                 "metadata": dict(document.metadata), "chunks": pieces}
+                {
+                    "id": document.id,
+                    "title": document.title,
+                    "text": document.text,
+                    "metadata": dict(document.metadata),
+                    "chunks": pieces,
+                }
             )
     return found, corpus

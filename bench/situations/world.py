@@ -1,4 +1,5 @@
-"""A small application as files on disk: its documents, its cases, and what a model should know to answer them.
+"""A small application as files on disk: its documents, its cases, and what a model should know to answer
+them.
 
 In: a random generator. Out: a `World`. Nothing here knows about faults.
 """
@@ -89,7 +90,12 @@ class World:
         """Path → text."""
         if self.format == "jsonl":
             rows = [
-                {"id": p.id, "title": p.title, "text": p.text, **({"metadata": p.metadata} if p.metadata else {})}
+                {
+                    "id": p.id,
+                    "title": p.title,
+                    "text": p.text,
+                    **({"metadata": p.metadata} if p.metadata else {}),
+                }
                 for p in self.pages
             ]
             return {"documents.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)}
@@ -143,7 +149,9 @@ def catalogue(
     facts_of: dict[tuple[str, int], Fact] = {}
     for row, entity in enumerate(entities):
         document = slug(entity, kind)
-        sentences = [rng.choice(chosen.openings).format(e=entity).replace("\n\n", " ").removeprefix(f"# {entity} ")]
+        sentences = [
+            rng.choice(chosen.openings).format(e=entity).replace("\n\n", " ").removeprefix(f"# {entity} ")
+        ]
         order = list(range(len(used)))
         rng.shuffle(order)
         for position in order:
@@ -193,7 +201,7 @@ def catalogue(
 
 
 def _values(rng: random.Random, attribute: Attribute, count: int) -> list[str]:
-    """The first half true, distinct as long as there are enough; the second half wrong, each other than its twin."""
+    """The first half true, distinct where there are enough; the second half wrong, each unlike its twin."""
     values = list(attribute.values)
     rng.shuffle(values)
     half, size = count // 2, len(values)
@@ -226,7 +234,9 @@ def _aside(chosen: Catalogue, entity: str) -> str:
     return capital(stories[chosen.name].format(e=entity))
 
 
-def help_centre(rng: random.Random, *, documents: tuple[int, int] = (24, 34), cases: tuple[int, int] = (7, 10)) -> World:
+def help_centre(
+    rng: random.Random, *, documents: tuple[int, int] = (24, 34), cases: tuple[int, int] = (7, 10)
+) -> World:
     """Pages on topics of their own; the questions share few words with them."""
     kind = rng.choice(["md", "txt", "jsonl"])
     chosen = rng.sample(TOPICS, min(rng.randint(*documents), len(TOPICS)))
@@ -237,13 +247,19 @@ def help_centre(rng: random.Random, *, documents: tuple[int, int] = (24, 34), ca
         quote = topic.state.format(v=value)
         pages.append(Page(document, topic.title, (topic.before, quote, topic.after)))
         fact = Fact(document, quote, quote, topic.state.format(v=other), value)
-        questions.append(Question(f"q{number + 1}", topic.lay, (fact,), "Our staff at the desk will gladly explain this to you."))
+        questions.append(
+            Question(
+                f"q{number + 1}", topic.lay, (fact,), "Our staff at the desk will gladly explain this to you."
+            )
+        )
     rng.shuffle(questions)
     rng.shuffle(pages)
     return World("help centre", tuple(pages), tuple(questions[: rng.randint(*cases)]), kind)
 
 
-def error_codes(rng: random.Random, *, documents: tuple[int, int] = (34, 40), cases: tuple[int, int] = (7, 10)) -> World:
+def error_codes(
+    rng: random.Random, *, documents: tuple[int, int] = (34, 40), cases: tuple[int, int] = (7, 10)
+) -> World:
     """A page an error code, all much alike but for the code."""
     kind = rng.choice(["md", "txt", "jsonl"])
     letter = rng.choice("EFHXQZ")
@@ -256,9 +272,15 @@ def error_codes(rng: random.Random, *, documents: tuple[int, int] = (34, 40), ca
         quote = state.format(c=code, p=part, v=f"{time} seconds")
         document = slug(f"fault {code}", kind)
         pages.append(
-            Page(document, "Fault messages", (quote, "Call the service when the message comes back within a day."))
+            Page(
+                document,
+                "Fault messages",
+                (quote, "Call the service when the message comes back within a day."),
+            )
         )
-        fact = Fact(document, quote, quote, state.format(c=code, p=part, v=f"{time + 121} seconds"), f"{time} seconds")
+        fact = Fact(
+            document, quote, quote, state.format(c=code, p=part, v=f"{time + 121} seconds"), f"{time} seconds"
+        )
         questions.append(Question(f"q{number + 1}", rng.choice(CODE_ASKS).format(c=code), (fact,)))
     rng.shuffle(questions)
     return World("error codes", tuple(pages), tuple(questions[: rng.randint(*cases)]), kind)

@@ -4,10 +4,10 @@
     python -m bench.situations --more                         # play; writes bench/out/situations/
     python -m bench.situations.rivals --venvs DIR [--bundles bench/out/situations] [--only NAME]
 
-A rival's verdict on a situation is the label that most of its cases have, when at least two cases and a fifth of them
-have it. A label names a stage when the stage is among those that `MEANS` says it may mean: an upper bound, since most
-labels may mean several. `exactly` counts where it can mean only that one. On a sound application any verdict is a
-false alarm.
+A rival's verdict on a situation is the label that most of its cases have, when at least two cases and a fifth
+of them have it. A label names a stage when the stage is among those that `MEANS` says it may mean: an upper
+bound, since most labels may mean several. `exactly` counts where it can mean only that one. On a sound
+application any verdict is a false alarm.
 """
 
 from __future__ import annotations
@@ -100,13 +100,19 @@ MEANS: dict[str, dict[str, tuple[str, ...]]] = {
 """What each label may mean among our stages, read generously."""
 
 VERSIONS = {
-    "contexteval": "0.4.0", "ragmortem": "0.2.0", "contexttrace": "1.3.0", "retrieval-lab": "0.1.0",
-    "recallops": "0.2.0", "inferdoctor": "0.8.0",
+    "contexteval": "0.4.0",
+    "ragmortem": "0.2.0",
+    "contexttrace": "1.3.0",
+    "retrieval-lab": "0.1.0",
+    "recallops": "0.2.0",
+    "inferdoctor": "0.8.0",
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.situations.rivals", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.situations.rivals", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--venvs", type=Path, required=True)
     parser.add_argument("--bundles", type=Path, default=Path("bench/out/situations"))
     parser.add_argument("--out", type=Path, default=Path("bench/out/rivals"))
@@ -119,17 +125,27 @@ def main() -> int:
         known[bundle["id"]] = bundle
     labels = {}
     for rival in given.only or MEANS:
-        labels[rival] = _run(rival, given.venvs, given.bundles.absolute(), given.out.absolute() / f"{rival}.json")
+        labels[rival] = _run(
+            rival, given.venvs, given.bundles.absolute(), given.out.absolute() / f"{rival}.json"
+        )
     print(table(known, labels))
     return 0
 
 
 def _run(rival: str, venvs: Path, bundles: Path, out: Path) -> dict[str, Any]:
     adapter = Path(__file__).parent / f"{rival.replace('-', '_')}_rival.py"
-    environment = {**os.environ, "FIRSTFAULT_MINILM": str(store.path("all-MiniLM-L6-v2")), "HF_HUB_OFFLINE": "1"}
+    environment = {
+        **os.environ,
+        "FIRSTFAULT_MINILM": str(store.path("all-MiniLM-L6-v2")),
+        "HF_HUB_OFFLINE": "1",
+    }
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [venvs / rival / "bin" / "python", adapter, bundles, out], env=environment, stderr=subprocess.PIPE, text=True
+        [venvs / rival / "bin" / "python", adapter, bundles, out],
+        check=False,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     if done.returncode:
         print(f"{rival} failed: {done.stderr[-600:]}", file=sys.stderr)
@@ -152,7 +168,10 @@ def table(known: dict[str, Any], labels: dict[str, dict[str, Any]]) -> str:
     kinds = [name for name in faults.ALL if any(bundle["name"] == name for bundle in known.values())]
     rows = {name: [b for b in known.values() if b["name"] == name] for name in kinds}
     columns = ["Firstfault", *labels]
-    lines = ["| situation | stage | n | " + " | ".join(columns) + " |", "|---|---|---|" + "---|" * len(columns)]
+    lines = [
+        "| situation | stage | n | " + " | ".join(columns) + " |",
+        "|---|---|---|" + "---|" * len(columns),
+    ]
     totals: dict[str, dict[str, list[int]]] = {}
     for name in kinds:
         group = "table" if name in faults.FAULTS else "more" if name in faults.MORE_FAULTS else "controls"

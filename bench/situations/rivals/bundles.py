@@ -1,7 +1,7 @@
 """What an adapter is given and what it gives back. Runs in any virtual environment: standard library alone.
 
-In: the folder of bundles that `python -m bench.situations` wrote. Out: for every situation the label of each case,
-None where the rival finds nothing wrong.
+In: the folder of bundles that `python -m bench.situations` wrote. Out: for every situation the label of each
+case, None where the rival finds nothing wrong.
 """
 
 from __future__ import annotations
@@ -32,16 +32,18 @@ def main(label: Callable[[Bundle], Labels]) -> None:
     for bundle in bundles(folder):
         try:
             found[bundle["id"]] = label(bundle)
-        except Exception as error:  # a rival that fails on one situation is judged on the others
+        except Exception as error:  # noqa: BLE001 - a rival that fails on one situation is judged on the others
             traceback.print_exc()
             found[bundle["id"]] = {"error": f"{type(error).__name__}: {error}"}
     out.write_text(json.dumps(found, indent=1))
 
 
 def abstains(trace: dict[str, Any]) -> bool:
-    """Whether the application's answer is that it does not know; each rival is told so in words that it knows."""
+    """Whether the answer is that it does not know; each rival is told so in words that it knows."""
     raw = trace["raw"]
-    return not raw or any(w in raw for w in ("do not say", "do not contain", "do not mention", "could not find"))
+    return not raw or any(
+        w in raw for w in ("do not say", "do not contain", "do not mention", "could not find")
+    )
 
 
 def gold_spans(bundle: Bundle, trace: dict[str, Any]) -> list[tuple[str, int, int]] | None:

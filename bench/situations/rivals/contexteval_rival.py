@@ -1,8 +1,10 @@
-"""contexteval: its own replays on the application, rebuilt around what was retrieved, with the same model behind it.
+"""contexteval: its own replays on the application, rebuilt around what was retrieved, with the same model
+behind it.
 
-The retriever returns the recorded top k, the application keeps what was packed (and whatever contexteval injects), the
-prompt goes through the OpenAI SDK to the situation's endpoint. Its grader is given the truth. Questions without an
-answer have no evidence: their label is that of a judge who knows the truth, which contexteval would ask a model for.
+The retriever returns the recorded top k, the application keeps what was packed (and whatever contexteval
+injects), the prompt goes through the OpenAI SDK to the situation's endpoint. Its grader is given the truth.
+Questions without an answer have no evidence: their label is that of a judge who knows the truth, which
+contexteval would ask a model for.
 """
 
 from __future__ import annotations
@@ -13,16 +15,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import contexteval
-from bench.situations import faults
-from bench.situations.endpoint import Endpoint, Room
 from bundles import Bundle, Labels, abstains, main
 from contexteval import _diagnose, _hooks, _runner
 from contexteval._intervention import EVIDENCE_CHUNK_ID
 from contexteval._llm import FakeProvider, Task
 from contexteval.types import Evidence, TestCase
 
+from bench.situations import faults
+from bench.situations.endpoint import Endpoint, Room
+
 _hooks.install("cli")
-import openai
+import openai  # noqa: E402 - after the hooks
 
 SERVER = Endpoint()
 SERVER.__enter__()
@@ -46,7 +49,10 @@ def label(bundle: Bundle) -> Labels:
 
     @contexteval.retriever(top_k="limit")
     def search(query: str, limit: int = 100) -> list[dict[str, str]]:
-        return [{"id": hit["chunk"], "text": hit["text"]} for hit in by_question[query]["hits"][: _selected(bundle)]][:limit]
+        return [
+            {"id": hit["chunk"], "text": hit["text"]}
+            for hit in by_question[query]["hits"][: _selected(bundle)]
+        ][:limit]
 
     def answer(question: str) -> str:
         packed = {p["chunk"]: p for p in by_question[question]["passages"]}
@@ -58,7 +64,8 @@ def label(bundle: Bundle) -> Labels:
             elif identity == EVIDENCE_CHUNK_ID:
                 kept.append(("", hit["text"]))
         sources = "\n\n".join(
-            f'<passage number="{n}" title="{title}">\n{text}\n</passage>' for n, (title, text) in enumerate(kept, 1)
+            f'<passage number="{n}" title="{title}">\n{text}\n</passage>'
+            for n, (title, text) in enumerate(kept, 1)
         )
         prompt = f"{sources}\n\nQuestion: {question}"
         reply = client.chat.completions.create(model="house", messages=[{"role": "user", "content": prompt}])

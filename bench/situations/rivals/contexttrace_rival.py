@@ -1,7 +1,7 @@
 """contexttrace: its repair plan, which verifies the answer and audits the corpus, one a case.
 
-Given: question, answer as generated, packed passages with rank and score, marks resolved to passages, the corpus as a
-folder. Its first root cause is the label.
+Given: question, answer as generated, packed passages with rank and score, marks resolved to passages, the
+corpus as a folder. Its first root cause is the label.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def label(bundle: Bundle) -> Labels:
         for trace in bundle["traces"]:
             text = ABSTENTION if abstains(trace) else trace["raw"]
             contexts = [
-                {"id": str(p["number"]), "text": p["text"], "metadata": {"document": p["document"], "rank": p["number"]}}
+                {
+                    "id": str(p["number"]),
+                    "text": p["text"],
+                    "metadata": {"document": p["document"], "rank": p["number"]},
+                }
                 for p in trace["passages"]
             ]
             citations = []

@@ -1,4 +1,5 @@
-"""ragmortem, reference-assisted: question, passages and candidates with cosine scores, answer, corpus, expected answer.
+"""ragmortem, reference-assisted: question, passages and candidates with cosine scores, answer, corpus,
+expected answer.
 
 Questions without an answer are judged by its corpus-aware mode without a reference. Its encoder is the
 all-MiniLM-L6-v2 that firstfault pulled, given as a path: FIRSTFAULT_MINILM.
@@ -20,9 +21,21 @@ ABSTENTION = "I do not have sufficient information to answer this question."
 REFERENCE = os.environ.get("RAGMORTEM_REFERENCE", "1") == "1"
 
 
+class Stored:
+    """The corpus; embedded only when it is searched."""
+
+    def __init__(self, chunks: list[Chunk]) -> None:
+        self.chunks = chunks
+        self._retriever: Any = None
+
+    def retrieve(self, query: str, k: int = 3) -> Any:
+        self._retriever = self._retriever or retrieval.CorpusRetriever(corpus=self.chunks)
+        return self._retriever.retrieve(query, k)
+
+
 def _said(trace: dict[str, Any]) -> str:
-    """An abstention that it recognises is blamed on the generator whatever was retrieved, so that only questions without
-    an answer are told in words that it knows: the better input."""
+    """The better input: an abstention that it recognises it blames on the generator, whatever was retrieved,
+    so that only questions without an answer get one in words that it knows."""
     if abstains(trace):
         return "The sources do not say." if trace["answerable"] else ABSTENTION
     return str(trace["raw"])
@@ -30,14 +43,24 @@ def _said(trace: dict[str, Any]) -> str:
 
 def label(bundle: Bundle) -> Labels:
     labels: Labels = {}
-    chunks = [Chunk(id=chunk["id"], text=text, source=document["id"]) for document, chunk, text in chunk_texts(bundle)]
-    corpus = retrieval.CorpusRetriever(corpus=chunks)
+    chunks = [
+        Chunk(id=chunk["id"], text=text, source=document["id"])
+        for document, chunk, text in chunk_texts(bundle)
+    ]
+    corpus: Any = Stored(chunks)
     for trace in bundle["traces"]:
         hits = [
-            {"id": hit["chunk"], "text": hit["text"], "score": max(hit["arms"].get("dense", {}).get("score", 0.0), 0.0)}
+            {
+                "id": hit["chunk"],
+                "text": hit["text"],
+                "score": max(hit["arms"].get("dense", {}).get("score", 0.0), 0.0),
+            }
             for hit in trace["hits"]
         ]
-        packed = {passage["chunk"].rsplit(":", 1)[0] + ":" + passage["chunk"].rsplit(":", 1)[1] for passage in trace["passages"]}
+        packed = {
+            passage["chunk"].rsplit(":", 1)[0] + ":" + passage["chunk"].rsplit(":", 1)[1]
+            for passage in trace["passages"]
+        }
         retrieved = [hit for hit in hits if hit["id"] in packed] or hits[: len(trace["passages"])]
         result = diagnose(
             query=trace["question"],

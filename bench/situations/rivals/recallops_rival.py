@@ -1,8 +1,10 @@
-"""recallops: the sound and the broken documents as two snapshots of its own pipeline, with its verified attribution.
+"""recallops: the sound and the broken documents as two snapshots of its own pipeline, with its verified
+attribution.
 
-It compares with a state in which all was well, which the others are not told. Its pipeline embeds by hashing and has
-its own chunkers and fusion, so that only changes of documents, chunk size and fusion weight can be expressed; the rest
-is outside what it looks at and gets no label. Its first verified cause, else its first hypothesis, is the label.
+It compares with a state in which all was well, which the others are not told. Its pipeline embeds by hashing
+and has its own chunkers and fusion, so that only changes of documents, chunk size and fusion weight can be
+expressed; the rest is outside what it looks at and gets no label. Its first verified cause, else its first
+hypothesis, is the label.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from bench.situations import faults
 from bundles import Bundle, Labels, main
 from click.testing import CliRunner
 from recallops.cli import main as recall
+
+from bench.situations import faults
 
 
 def label(bundle: Bundle) -> Labels:
@@ -43,24 +46,47 @@ def label(bundle: Bundle) -> Labels:
                 for page in world.pages:
                     Path(where, f"{Path(page.id).stem}.md").write_text(f"# {page.title}\n\n{page.text}\n")
             rows = [
-                {"id": q.id, "question": q.text, "reference_contexts": sorted({f"{Path(f.document).stem}.md" for f in q.facts})}
+                {
+                    "id": q.id,
+                    "question": q.text,
+                    "reference_contexts": sorted({f"{Path(f.document).stem}.md" for f in q.facts}),
+                }
                 for q in situation.world.questions
                 if q.facts
             ]
             Path("golden.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
             _run("init", "--source", "broken")
             first = _run("ingest", "sound").split()[0]
-            smaller = ["--chunker", "recall.chunkers.fixed_token", "--chunk-params",
-                       json.dumps({"max_tokens": situation.settings.get("chunking.max_tokens", 16), "overlap": 0})]
+            smaller = [
+                "--chunker",
+                "recall.chunkers.fixed_token",
+                "--chunk-params",
+                json.dumps({"max_tokens": situation.settings.get("chunking.max_tokens", 16), "overlap": 0}),
+            ]
             if fuses:
                 config = Path("recall.yaml")
-                config.write_text(re.sub(r"bm25_weight: .*", f"bm25_weight: {1.0 - weight}", config.read_text()))
-            second = _run("ingest", "broken", *(smaller if "chunking.max_tokens" in changes else [])).split()[0]
+                config.write_text(
+                    re.sub(r"bm25_weight: .*", f"bm25_weight: {1.0 - weight}", config.read_text())
+                )
+            second = _run("ingest", "broken", *(smaller if "chunking.max_tokens" in changes else [])).split()[
+                0
+            ]
             _run("dataset", "import", "golden.jsonl", "--name", "golden")
             if first == second:
                 return nothing
             report = json.loads(
-                _run("diff", first, second, "--dataset", "golden-v1", "--attribute", "deep", "--format", "json", "--yes")
+                _run(
+                    "diff",
+                    first,
+                    second,
+                    "--dataset",
+                    "golden-v1",
+                    "--attribute",
+                    "deep",
+                    "--format",
+                    "json",
+                    "--yes",
+                )
             )
         finally:
             os.chdir(home)

@@ -1,7 +1,7 @@
 """retrieval-lab: its attribution function on the recorded candidates of every stage, with gold spans.
 
-It sees retrieval alone. A question whose gold is not stored has no span, which it refuses; that refusal is counted as
-the label `gold_not_in_corpus`.
+It sees retrieval alone. A question whose gold is not stored has no span, which it refuses; that refusal is
+counted as the label `gold_not_in_corpus`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ def label(bundle: Bundle) -> Labels:
     top_k = settings.get("search.top_k", 5)
     depth = 30 if reranks else top_k
     config = Config(
-        embed_model="e", chunker="c", retrieval="hybrid", rerank="r" if reranks else None, top_k=top_k,
-        candidate_n=max(50, top_k), budget_tokens=900,
+        embed_model="e",
+        chunker="c",
+        retrieval="hybrid",
+        rerank="r" if reranks else None,
+        top_k=top_k,
+        candidate_n=max(50, top_k),
+        budget_tokens=900,
     )
     for trace in bundle["traces"]:
         if not trace["answerable"]:
