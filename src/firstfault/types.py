@@ -178,6 +178,8 @@ class Claim:
     """Offsets into `Answer.text`."""
     citations: tuple[int, ...]
     verdict: Support
+    path: str | None = None
+    """In a structured answer, the JSON pointer of the value that says it; None in free text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,54 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormatProblem:
+    """One rule that an output breaks."""
+
+    rule: str
+    """A keyword of JSON Schema (`type`, `required`, `enum`, ...), or what keeps the text from being plain
+    JSON: `invalid_json`, `truncated_output`, `duplicate_key`, `code_fence`, `trailing_comma`, ..."""
+    path: str
+    """JSON pointer (RFC 6901) of the value; empty = the whole output."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatAttempt:
+    """One step towards an output that satisfies its schema, and what it cost."""
+
+    kind: Literal["generated", "repaired", "retried"]
+    raw: str
+    """The text of this step: the generator's own words, or what repair made of them."""
+    problems: tuple[FormatProblem, ...]
+    """What is wrong with it; empty = valid."""
+    finish_reason: str
+    """Of the generation that it stems from."""
+    duration_ms: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """None where the endpoint did not count; 0 for a repair, which asks nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formatted:
+    """How an output came to satisfy its schema, or which rule it broke at last."""
+
+    schema: Mapping[str, Any]
+    valid: bool
+    """Whether `value` satisfies the schema. Never True for an output that was not validated."""
+    first_try: bool
+    """Whether the generator's first output was valid JSON as it stood; False with `valid` is drift."""
+    value: Any
+    """The parsed output; None when not valid."""
+    attempts: tuple[FormatAttempt, ...]
+    """In order: generated, then repaired and retried as it needed."""
+    constrained: bool
+    """Whether the runtime held the first generation to the schema, or to as much of it as it can express."""
+    cause: str | None
+    """When not valid: `invalid_json`, `schema_violation` or `truncated_output`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """Everything about one request: enough to find the first fault and to replay from any stage."""
 
@@ -315,6 +365,10 @@ class Trace:
     """What ended the request, if it failed."""
     case: str | None = None
     """The evaluation case that asked; None for a question of a user."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema that the answer had to satisfy; None = free text."""
+    format: Formatted | None = None
+    """How it came to satisfy the schema; None for free text, an abstention, or when nothing was generated."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""
