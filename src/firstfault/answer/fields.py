@@ -1,4 +1,4 @@
-"""Structured answers, verified: a valid value and the packed context in, an answer with a verdict a field out.
+"""Structured answers, verified: a valid value and the context in, an answer with a verdict a field out.
 
 Each field that states something is split, held against every passage and cited like free text. Marks such as
 `[2]` in a text are checked and taken out. The policy never makes a value that breaks the schema.
@@ -95,7 +95,7 @@ def _claim(path: Path, one: Checked) -> Claim:
 
 
 def _without_marks(value: Any, stating: list[Field], schema: Schema, span: OpenSpan) -> Any:
-    """Texts without the citation marks that were checked; one that the schema wants with its mark keeps it."""
+    """Texts without the citation marks that were checked, as far as the schema can do without them."""
     for field in stating:
         if not isinstance(field.value, str) or not MARK.search(field.value):
             continue
@@ -126,22 +126,29 @@ def _stripped(
     return None
 
 
-def _moved(checked: Mapping[Path, list[Checked]], path: Path, kept: list[Checked] | None) -> dict[Path, list[Checked]]:
+def _moved(
+    checked: Mapping[Path, list[Checked]], path: Path, kept: list[Checked] | None
+) -> dict[Path, list[Checked]]:
     """What was checked, without a path; items of a list that stood behind a removed one move up."""
     made: dict[Path, list[Checked]] = {}
-    last = path[-1] if path else None
     for other, found in checked.items():
         if other == path:
             if kept:
                 made[other] = kept
             continue
-        depth = len(path) - 1
-        follows = kept is None and isinstance(last, int) and other[:depth] == path[:depth] and len(other) > depth
-        place = other[depth] if follows else None
-        if isinstance(place, int) and isinstance(last, int) and place > last:
-            other = (*other[:depth], place - 1, *other[depth + 1 :])
-        made[other] = found
+        made[_place(other, path) if kept is None else other] = found
     return made
+
+
+def _place(path: Path, gone: Path) -> Path:
+    """Where a path leads after another one was taken out: items behind it in the same list move up."""
+    depth = len(gone) - 1
+    last = gone[depth]
+    if path[:depth] != gone[:depth] or len(path) <= depth or not isinstance(last, int):
+        return path
+    position = path[depth]
+    moves = isinstance(position, int) and position > last
+    return (*path[:depth], int(position) - 1, *path[depth + 1 :]) if moves else path
 
 
 def _write(value: Any, checked: Mapping[Path, list[Checked]], removed: tuple[Claim, ...], raw: str) -> Answer:
@@ -199,7 +206,7 @@ def _with(value: Any, path: Path, other: Any) -> Any:
     if not path:
         return other
     head, *rest = path
-    made = dict(value) if isinstance(value, dict) else list(value)
+    made: Any = dict(value) if isinstance(value, dict) else list(value)
     made[head] = _with(made[head], tuple(rest), other)
     return made
 
@@ -207,7 +214,7 @@ def _with(value: Any, path: Path, other: Any) -> Any:
 def _removed(value: Any, path: Path) -> Any:
     """A copy of the value without what stands at a path."""
     head, *rest = path
-    made = dict(value) if isinstance(value, dict) else list(value)
+    made: Any = dict(value) if isinstance(value, dict) else list(value)
     if rest:
         made[head] = _removed(made[head], tuple(rest))
     else:

@@ -5,7 +5,7 @@ it broke at last. An output that was not validated is never returned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firstfault.answer.prompt import abstains, correction
@@ -206,8 +206,12 @@ def _take(
     problems = examined.problems
     if written.finish_reason == "whitespace" and not examined.reading.whole:
         problems = (problem("endless_whitespace"),)
-    elif written.finish_reason != "stop" and _unfinished(examined.value, problems, whole=examined.reading.whole):
-        kept = [one for one in problems if one.rule not in {"truncated_output", "invalid_json", "empty_output"}]
+    elif written.finish_reason != "stop" and _unfinished(
+        examined.value, problems, whole=examined.reading.whole
+    ):
+        kept = [
+            one for one in problems if one.rule not in {"truncated_output", "invalid_json", "empty_output"}
+        ]
         saw = f"the generator ended with {written.finish_reason!r}"
         problems = (problem("truncated_output", saw=saw), *kept)
     attempts.append(
@@ -302,8 +306,3 @@ def _note(made: Formatted, span: OpenSpan) -> None:
         if isinstance(leaf, int) and abs(leaf) > LARGEST_INTEGER:
             where = "/".join(map(str, path))
             span.event("large_integer", path=f"/{where}", note="other JSON readers may round it")
-
-
-def with_value(made: Formatted, value: Any) -> Formatted:
-    """The same outcome with the value that the policy left."""
-    return replace(made, value=value)

@@ -78,7 +78,6 @@ async def replay(
         trace.question,
         where=trace.where if where is None else where,
         settings=settings,
-        schema=trace.schema,
         prior=trace,
         start=first_stage(changes, where_changed=where is not None),
     )

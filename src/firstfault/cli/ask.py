@@ -1,11 +1,15 @@
 """`ask` and `search`: questions in, answers and candidates out."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from firstfault.cli.state import Json, print_json, state
+
+if TYPE_CHECKING:
+    from firstfault.types import Formatted, Trace
 
 Where = Annotated[
     str | None,
@@ -20,26 +24,47 @@ def ask(
     policy: Annotated[
         str | None, typer.Option(help="Unsupported sentences: annotate, strip or abstain.")
     ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="JSON schema that the answer must satisfy; exit 1 when it does not.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer from the documents, with every sentence checked and every citation verified."""
     from firstfault.cli import render
 
+    shape = None
+    if schema is not None:
+        from firstfault.structured import read_schema
+
+        shape = read_schema(schema).document
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if as_json:
-            trace = app.ask(question, where=where, settings=settings)
+            trace = app.ask(question, where=where, settings=settings, schema=shape)
             print_json(answer_document(trace))
+            _exit_when_malformed(trace)
             return
         draft = render.Draft(render.console(stderr=True))
         with draft:
-            trace = app.ask(question, where=where, settings=settings, listener=draft.add)
+            trace = app.ask(question, where=where, settings=settings, schema=shape, listener=draft.add)
     out = render.console()
     assert trace.answer is not None
-    render.answer(out, trace.answer)
+    if trace.format is not None:
+        from firstfault.cli import render_format
+
+        render_format.formatted(out, trace.format, trace.answer)
+    else:
+        render.answer(out, trace.answer)
     out.print()
     render.waterfall(out, trace)
     out.print(f"  [dim]trace {trace.id}[/]")
+    _exit_when_malformed(trace)
+
+
+def _exit_when_malformed(trace: "Trace") -> None:
+    """An answer that does not satisfy its schema is a verdict: exit 1."""
+    if trace.format is not None and not trace.format.valid:
+        raise typer.Exit(1)
 
 
 def search(
@@ -61,15 +86,20 @@ def search(
     render.hits(render.console(), hits, limit=limit)
 
 
-def answer_document(trace: Any) -> dict[str, Any]:
+def answer_document(trace: "Trace") -> dict[str, Any]:
     """The JSON document of `ask --json`: a contract that scripts rely on."""
     answer = trace.answer
+    assert answer is not None
+    structured: dict[str, Any] = {} if trace.schema is None else {"value": None, "format": None}
+    if trace.format is not None:
+        structured = {"value": trace.format.value, "format": _format_document(trace.format)}
     return {
         "trace_id": trace.id,
         "answer": answer.text,
         "abstained": answer.abstained,
         "sentences": [
             {"text": claim.text, "verdict": claim.verdict.label, "citations": list(claim.citations)}
+            | ({} if claim.path is None else {"path": claim.path})
             for claim in answer.claims
         ],
         "citations": [
@@ -87,6 +117,29 @@ def answer_document(trace: Any) -> dict[str, Any]:
         ],
         "removed": [{"text": claim.text, "reason": claim.verdict.reason} for claim in answer.removed],
         "timings_ms": trace.timings_ms(),
+        **structured,
+    }
+
+
+def _format_document(made: "Formatted") -> dict[str, Any]:
+    """How an answer came to satisfy its schema; the schema itself is on the trace."""
+    return {
+        "valid": made.valid,
+        "first_try": made.first_try,
+        "constrained": made.constrained,
+        "cause": made.cause,
+        "problems": [asdict(problem) for problem in made.attempts[-1].problems],
+        "attempts": [
+            {
+                "kind": attempt.kind,
+                "rules": [problem.rule for problem in attempt.problems],
+                "finish_reason": attempt.finish_reason,
+                "duration_ms": attempt.duration_ms,
+                "prompt_tokens": attempt.prompt_tokens,
+                "completion_tokens": attempt.completion_tokens,
+            }
+            for attempt in made.attempts
+        ],
     }
 
 

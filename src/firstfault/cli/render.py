@@ -53,8 +53,8 @@ def answer(out: Console, found: Answer) -> None:
         out.print(Padding(_claim(found, claim), (0, 2)))
     if found.citations:
         out.print()
-    for citation in found.citations:
-        _citation(out, citation)
+    for cited in found.citations:
+        citation(out, cited)
     if found.removed:
         out.print()
         out.print(Text("  caught: the model also said, and the sources do not support,", style="red"))
@@ -80,16 +80,17 @@ def _why(verdict: Verdict) -> str:
     return plain(verdict.reason) or verdict.status
 
 
-def _citation(out: Console, citation: Citation) -> None:
-    mark, style = STATUS_STYLE[citation.verdict.status]
-    place = f"characters {citation.start_char_index:,}–{citation.end_char_index:,}"
+def citation(out: Console, cited: Citation) -> None:
+    """A source: its number, document, place and verdict, and the words it quotes."""
+    mark, style = STATUS_STYLE[cited.verdict.status]
+    place = f"characters {cited.start_char_index:,}–{cited.end_char_index:,}"
     head = Text.assemble(
-        (f"[{citation.number}] ", "bold cyan"),
-        (plain(citation.document_title), "bold"),
-        (f"  {plain(citation.document_id)}, {place}  ", "dim"),
-        (f"{mark} {citation.verdict.label}", style),
+        (f"[{cited.number}] ", "bold cyan"),
+        (plain(cited.document_title), "bold"),
+        (f"  {plain(cited.document_id)}, {place}  ", "dim"),
+        (f"{mark} {cited.verdict.label}", style),
     )
-    quote = plain(" ".join(citation.cited_text.split()))
+    quote = plain(" ".join(cited.cited_text.split()))
     out.print(Padding(head, (0, 2)))
     out.print(Padding(Text(f"“{quote}”", style="italic"), (0, 6)))
 

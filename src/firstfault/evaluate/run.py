@@ -151,7 +151,14 @@ async def run_case(
 ) -> CaseResult:
     """Ask the question of a case and measure what came of it."""
     try:
-        trace = await ask(app, case.question, where=case.where, generate=generation, case=case.id)
+        trace = await ask(
+            app,
+            case.question,
+            where=case.where,
+            schema=case.schema if generation else None,
+            generate=generation,
+            case=case.id,
+        )
     except FirstfaultError as error:
         notes = getattr(error, "__notes__", [])
         trace_id = next((note.removeprefix("trace ") for note in notes if note.startswith("trace ")), None)

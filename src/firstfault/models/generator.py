@@ -95,7 +95,8 @@ class Generator(Protocol):
     ) -> AsyncIterator[Delta]:
         """Generate, yielding deltas as they come; the last has a finish reason.
 
-        A `constraint` comes from `constrain` and takes the place of a grammar. Closing or cancelling the iterator stops the work. `timeout_s` limits the whole generation.
+        A `constraint` comes from `constrain` and takes the place of a grammar.
+        Closing or cancelling the iterator stops the work. `timeout_s` limits the whole generation.
         Raises InputError for a prompt that does not fit or an unusable grammar, and RemoteError
         (transient) when time runs out or the runtime fails.
         """

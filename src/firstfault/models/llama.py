@@ -133,8 +133,8 @@ class LlamaGenerator:
     async def constrain(self, schemas: Sequence[Mapping[str, Any]]) -> Constraint | None:
         """What holds llama.cpp to the first of these schemas that it can express, else to any JSON.
 
-        The runtime drops a grammar that it cannot compile and writes freely, without a word. So each schema is
-        tried behind a mark that only the grammar can bring forth, and counts when the mark comes.
+        The runtime drops a grammar that it cannot compile and writes freely, without a word. So each schema
+        is tried behind a mark that only the grammar can bring forth, and counts when the mark comes.
         """
         for rung, schema in enumerate((*schemas, {})):
             body = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
@@ -142,7 +142,8 @@ class LlamaGenerator:
                 self._held[body] = await self._holds(body)
             if self._held[body]:
                 return Constraint(
-                    rung=rung if rung < len(schemas) else -1, grammar=f"%llguidance {{}}\nstart: %json {body}\n"
+                    rung=rung if rung < len(schemas) else -1,
+                    grammar=f"%llguidance {{}}\nstart: %json {body}\n",
                 )
         return None
 

@@ -116,7 +116,9 @@ class OpenAIGenerator:
                 reply = json.loads(written)
             except ValueError:
                 continue  # it ignores the parameter
-            if isinstance(reply, dict) and (name == "json_object" or isinstance(reply.get(_PROBE_FIELD), bool)):
+            if isinstance(reply, dict) and (
+                name == "json_object" or isinstance(reply.get(_PROBE_FIELD), bool)
+            ):
                 return name
         return None
 

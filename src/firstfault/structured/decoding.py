@@ -18,9 +18,7 @@ UNEXPRESSED = frozenset(
 )
 """Keywords that no grammar of a single pass expresses."""
 
-EXPRESSED_FORMATS = frozenset(
-    "date-time time date duration email hostname ipv4 ipv6 uuid".split()
-)
+EXPRESSED_FORMATS = frozenset("date-time time date duration email hostname ipv4 ipv6 uuid".split())
 
 _MAPS = frozenset("properties $defs definitions patternProperties dependentSchemas".split())
 _LISTS = frozenset("allOf anyOf oneOf prefixItems".split())
@@ -129,7 +127,9 @@ class _Walk:
         if "string" in kinds and self.max_string and not {"maxLength", "pattern", "format"} & made.keys():
             made["maxLength"] = max(self.max_string, _number(made.get("minLength")))
         if "array" in kinds and self.max_items and "maxItems" not in made:
-            made["maxItems"] = max(self.max_items, _number(made.get("minItems")), len(made.get("prefixItems", ())))
+            made["maxItems"] = max(
+                self.max_items, _number(made.get("minItems")), len(made.get("prefixItems", ()))
+            )
         if "number" in kinds and self.limited and not {"multipleOf", "minimum", "maximum"} & made.keys():
             made |= {"multipleOf": SMALLEST_STEP, "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
         elif "integer" in kinds and self.limited:
@@ -141,7 +141,11 @@ class _Walk:
             return
         properties = made.get("properties", {})
         if not properties:
-            if not composed and "maxProperties" not in made and not _OPEN - {"additionalProperties"} & made.keys():
+            if (
+                not composed
+                and "maxProperties" not in made
+                and not _OPEN - {"additionalProperties"} & made.keys()
+            ):
                 made["maxProperties"] = max(
                     self.max_items, _number(made.get("minProperties")), len(made.get("required", ()))
                 )

@@ -47,9 +47,7 @@ class Field:
 
 def fields(value: Any, schema: Schema) -> list[Field]:
     """Every scalar of a valid value, in order, with what the schema says about it."""
-    found: list[Field] = []
-    _walk(value, (schema.document,), (), None, schema, found)
-    return found
+    return list(_walk(value, (schema.document,), (), None, schema))
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
@@ -71,21 +69,21 @@ def spoken(value: Any) -> str:
 
 
 def _walk(
-    value: Any, schemas: tuple[Any, ...], path: Path, mark: bool | None, schema: Schema, found: list[Field]
-) -> None:
+    value: Any, schemas: tuple[Any, ...], path: Path, mark: bool | None, schema: Schema
+) -> Iterator[Field]:
     """Walk a value along all subschemas that apply to it."""
     applying = list(_applying(value, schemas, schema, frozenset()))
     own = [one[EVIDENCE] for one in applying if isinstance(one.get(EVIDENCE), bool)]
     mark = any(own) if own else mark
     if isinstance(value, dict):
         for key, child in value.items():
-            _walk(child, tuple(_of_key(key, applying)), (*path, key), mark, schema, found)
+            yield from _walk(child, tuple(_of_key(key, applying)), (*path, key), mark, schema)
     elif isinstance(value, list):
         for position, child in enumerate(value):
-            _walk(child, tuple(_of_item(position, applying)), (*path, position), mark, schema, found)
+            yield from _walk(child, tuple(_of_item(position, applying)), (*path, position), mark, schema)
     else:
         fixed = any("enum" in one or "const" in one for one in applying)
-        found.append(Field(path=path, value=value, marked=mark, fixed=fixed))
+        yield Field(path=path, value=value, marked=mark, fixed=fixed)
 
 
 def _applying(

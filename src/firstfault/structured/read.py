@@ -88,7 +88,7 @@ class Reading:
 
 
 def read(text: str) -> tuple[Reading, ...]:
-    """The values that a text can be read as, the longest first; one without a value says why there is none."""
+    """The values that a text can be read as, longest first; one without a value says why there is none."""
     if len(text) > LONGEST:
         return (_nothing("too_long"),)
     plain = _plain(text)
@@ -292,17 +292,19 @@ class _Reader:
             return self._list(position, path)
         if opening in _CLOSING:
             return self._string(position, path)
-        if word := _WORD.match(self.text, position):
-            if word[0] in {"NaN", "Infinity"}:
-                self.note("number_out_of_range", path, word[0])
-                return None, word.end()
-            if word[0] not in _LITERALS:
-                self.fail(len(self.text) if self._may_go_on(word) else position, path)
-            value, plain = _LITERALS[word[0]]
-            if not plain:
-                self.note("literal", path, word[0])
-            return value, word.end()
-        return self._number(position, path)
+        word = _WORD.match(self.text, position)
+        return self._number(position, path) if word is None else self._word(word, path)
+
+    def _word(self, word: re.Match[str], path: tuple[str | int, ...]) -> tuple[Any, int]:
+        if word[0] in {"NaN", "Infinity"}:
+            self.note("number_out_of_range", path, word[0])
+            return None, word.end()
+        if word[0] not in _LITERALS:
+            self.fail(len(self.text) if self._may_go_on(word) else word.start(), path)
+        value, plain = _LITERALS[word[0]]
+        if not plain:
+            self.note("literal", path, word[0])
+        return value, word.end()
 
     def _may_go_on(self, word: re.Match[str]) -> bool:
         """Whether the text ends within what may become a literal."""
@@ -317,7 +319,9 @@ class _Reader:
             at_end = self.text[position:] in {"-", "+", "."}
             self.fail(len(self.text) if at_end else position, path)
         digits = found[0]
-        if found.end() < len(self.text) and (self.text[found.end()].isalnum() or self.text[found.end()] == "_"):
+        if found.end() < len(self.text) and (
+            self.text[found.end()].isalnum() or self.text[found.end()] == "_"
+        ):
             self.fail(position, path)
         if _STRICT_NUMBER.fullmatch(digits) is None:
             if re.match(r"[+-]?0\d", digits):
@@ -351,7 +355,7 @@ class _Reader:
                 self.note("control_character", path, repr(character))
             made.append(character)
             position += 1
-        self.fail(position, path)
+        return self.fail(position, path)
 
     def _escape(self, position: int, closing: str, made: list[str], path: tuple[str | int, ...]) -> int:
         """Read what follows a backslash; returns the position after it."""
@@ -367,7 +371,7 @@ class _Reader:
             made.append(_ESCAPES[escaped])
             return position + 1
         self.note("invalid_escape", path, repr("\\" + escaped))
-        made.append(escaped if escaped == closing or escaped == "'" else "\\" + escaped)
+        made.append(escaped if escaped in {closing, "'"} else "\\" + escaped)
         return position + 1
 
     def _list(self, position: int, path: tuple[str | int, ...]) -> tuple[list[Any], int]:

@@ -49,9 +49,7 @@ class Mended:
 def examine(text: str, schema: Schema) -> Examined:
     """Read a text and hold it against its schema; of several values in it the first that fits counts."""
     readings = read(text)
-    judged = [
-        (one, schema.problems(one.value) if one.whole and not one.doubtful else ()) for one in readings
-    ]
+    judged = [(one, schema.problems(one.value) if one.whole and not one.doubtful else ()) for one in readings]
     fitting = [pair for pair in judged if pair[0].whole and not pair[0].doubtful and not pair[1]]
     reading, broken = (fitting or judged)[0]
     return Examined(value=reading.value, problems=(*reading.problems, *broken), reading=reading)
@@ -93,7 +91,9 @@ def _step(value: Any, schema: Schema) -> tuple[Any, str] | None:
             if len(list(schema.validator.iter_errors(changed))) < len(errors):
                 return changed, f"{error.validator} at {pointer(path) or 'the whole'}"
         if seen is None and path and isinstance(path[-1], str) and error.validator in {"type", "enum"}:
-            changed = _replaced(value, path[:-1], {k: v for k, v in _at(value, path[:-1]).items() if k != path[-1]})
+            changed = _replaced(
+                value, path[:-1], {k: v for k, v in _at(value, path[:-1]).items() if k != path[-1]}
+            )
             if len(list(schema.validator.iter_errors(changed))) < len(errors):
                 return changed, f"null at {pointer(path)}, left out"
     return None

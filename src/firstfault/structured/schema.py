@@ -1,4 +1,4 @@
-"""A JSON schema, checked once: a mapping, a file or a Pydantic model in, a `Schema` that validates values out.
+"""A JSON schema, checked once: a mapping, a file or a Pydantic model in, a `Schema` that validates out.
 
 Drafts 4 to 2020-12, by the `$schema` of the document. References are never fetched over the network.
 `format` is asserted for the formats of `structured.formats`.
@@ -17,7 +17,6 @@ from firstfault.types import FormatProblem
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
-    from jsonschema.validators import _Validator
     from pydantic import BaseModel
 
 EVIDENCE = "x-firstfault-evidence"
@@ -41,7 +40,7 @@ class Schema:
     """The Pydantic model that it was made from; its own validators are asked as well."""
     notes: tuple[str, ...] = ()
     """What a reader should know: a draft that was guessed, or formats that are not checked."""
-    _cls: "type[_Validator]" = field(repr=False, kw_only=True)
+    _cls: "type[Validator]" = field(repr=False, kw_only=True)
 
     @cached_property
     def validator(self) -> "Validator":
@@ -71,11 +70,11 @@ class Schema:
 
     @cached_property
     def _resolver(self) -> Any:
-        from referencing import Registry, Resource
+        from referencing import Registry
         from referencing.jsonschema import specification_with
 
         specification = specification_with(str(self._cls.META_SCHEMA["$schema"]))
-        resource = Resource(contents=dict(self.document), specification=specification)
+        resource = specification.create_resource(dict(self.document))
         base = resource.id() or ""
         registry: Registry[Any] = Registry().with_resource(base, resource)
         return registry.resolver(base)
@@ -86,10 +85,12 @@ class Schema:
         Raises:
             InputError: one leads nowhere.
         """
-        references, addressed, waiting = set(), False, [(self.document, True)]
+        references: set[str] = set()
+        addressed = False
+        waiting: list[tuple[Any, bool]] = [(dict(self.document), True)]
         while waiting:
             one, outermost = waiting.pop()
-            if isinstance(one, Mapping):
+            if isinstance(one, dict):
                 addressed |= not outermost and any(isinstance(one.get(key), str) for key in ("$id", "id"))
                 reference = one.get("$ref")
                 if isinstance(reference, str):
@@ -139,7 +140,6 @@ class Schema:
 _SHALLOW = 50
 _PLAIN_VALUES = frozenset({"enum", "const", "default", "examples"})
 """Keywords that hold values, no schemas."""
-
 
 
 def read_schema(path: Path) -> Schema:
@@ -196,7 +196,7 @@ def compile_schema(source: "Mapping[str, Any] | type[BaseModel]") -> Schema:
             hint="Name a draft from 4 to 2020-12 in $schema, or leave it out.",
         )
     try:
-        cls.check_schema(document)
+        cls.check_schema(dict(document))
     except SchemaError as error:
         if named or not _is_draft4(document):
             where = pointer(error.absolute_path)
@@ -211,7 +211,8 @@ def compile_schema(source: "Mapping[str, Any] | type[BaseModel]") -> Schema:
     draft = str(cls.META_SCHEMA["$schema"]).rstrip("#").removesuffix("/schema").rsplit("/", 1)[-1]
     schema = Schema(document, draft, model, tuple(notes), _cls=cls)
     schema.check_references()
-    for probe in (None, {}, [], "", 0):
+    probes: tuple[Any, ...] = (None, {}, [], "", 0)
+    for probe in probes:
         schema.problems(probe, most=1)  # a circle of references shows before anything is generated
     return schema
 
@@ -220,7 +221,7 @@ def _is_draft4(document: Mapping[str, Any]) -> bool:
     from jsonschema import Draft4Validator, SchemaError
 
     try:
-        Draft4Validator.check_schema(document)
+        Draft4Validator.check_schema(dict(document))
     except SchemaError:
         return False
     return True
