@@ -28,6 +28,7 @@ SAYS: dict[str, str] = {
     "endless_whitespace": "the text went over into nothing but blanks",
     "empty_output": "nothing was written",
     "text_around": "there is other text around the value",
+    "blank_characters": "there are blanks around it that JSON does not know",
     "code_fence": "the value stands in a code fence",
     "trailing_comma": "a comma stands before a closing bracket",
     "missing_comma": "a comma is missing between two values",
@@ -191,7 +192,9 @@ def _tolerant(text: str) -> tuple[Reading, ...]:
     broken = [one for _, one in found if not one.whole]
     if broken and any(one.problems[-1].rule == "truncated_output" for one in broken):
         return tuple(broken[:1])  # a value that was cut off is not replaced by a smaller one beside it
-    return tuple(one for _, one in whole) or tuple(broken[:1]) or (_nothing("invalid_json", _quoted(text)),)
+    strict = (problem("blank_characters"),)
+    found_whole = tuple(one if one.problems else _with(strict, one) for _, one in whole)
+    return found_whole or tuple(broken[:1]) or (_nothing("invalid_json", _quoted(text)),)
 
 
 def _with(liberties: tuple[FormatProblem, ...], one: Reading) -> Reading:

@@ -228,17 +228,14 @@ def _is_draft4(document: Mapping[str, Any]) -> bool:
 
 
 def _problem(error: Any) -> FormatProblem:
-    """A validation error; of alternatives (anyOf, oneOf) the branch that came nearest is quoted."""
-    from jsonschema.exceptions import best_match
-
+    """A validation error; of alternatives (anyOf, oneOf) the one that came nearest is quoted."""
     message = _short(error.message)
-    if error.context:
-        nearest = best_match(iter(error.context))
-        if nearest is not None:
-            place = pointer(nearest.absolute_path)
-            message = f"none of the alternatives fits; nearest: {place or 'here'}: {_short(nearest.message)}"
-            if error.validator == "oneOf" and "more than one" in error.message:
-                message = _short(error.message)
+    if error.context and "more than one" not in error.message:
+        nearest = error
+        while nearest.context:
+            nearest = max(nearest.context, key=lambda one: len(one.absolute_path))
+        place = pointer(nearest.absolute_path) or "the whole"
+        message = f"none of the alternatives fits; the nearest: {place}: {_short(nearest.message)}"
     return FormatProblem(rule=str(error.validator), path=pointer(error.absolute_path), message=message)
 
 
