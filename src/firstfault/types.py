@@ -569,6 +569,25 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long one component took over the requests that were looked at."""
+
+    component: str
+    """A stage, `first_token` (from the start of generation to the first text) or `total`."""
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    share: float
+    """Of the median request."""
+    budget_ms: float | None
+    """From the settings; None = not judged."""
+    over: int
+    """Requests that took longer than the budget."""
+    baseline_ms: float | None = None
+    """Median of the run that it is compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """What broke first, and how that is known."""
 
@@ -590,6 +609,8 @@ class Diagnosis:
     """Cases that failed in any way."""
     path: tuple[Node, ...]
     """The decision tree in the order of the stages."""
+    latency: tuple[Timing, ...]
+    """Every component that was timed, in the order of the stages, then the total."""
     model_calls: int
     """Generations that the interventions asked for."""
     next_command: str

@@ -73,7 +73,7 @@ def ingest_progress() -> Iterator["Callable[[Progress], None]"]:
 
 
 @contextmanager
-def case_progress() -> Iterator[Callable[[int, int], None]]:
+def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], None]]:
     """A bar over cases."""
     from rich import progress as bars
     from rich.console import Console
@@ -86,6 +86,6 @@ def case_progress() -> Iterator[Callable[[int, int], None]]:
         bars.TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    task = bar.add_task("evaluating", total=None)
+    task = bar.add_task(doing, total=None)
     with bar:
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, cases, corpus, demo, evaluate, models, settings, trace, verify
+from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ corpus.register(app)
 ask.register(app)
 trace.register(app)
 evaluate.register(app)
+diagnose.register(app)
 cases.register(app)
 settings.register(app)
 models.register(app)

@@ -83,7 +83,7 @@ def _state(gold: Gold, spans: Sequence[TextSpan]) -> EvidenceState:
 def _retrieval(
     case: Case, gold: Sequence[Gold], spans: Sequence[TextSpan], context: Context
 ) -> dict[str, Score]:
-    scores = {"context_sufficiency": _sufficiency(case.question, context)}
+    scores = {"context_sufficiency": sufficiency(case.question, context)}
     if not gold or answerable(case) is False:
         reason = "the case has no gold evidence" if not gold else "the case is not answerable"
         return scores | {name: Score(value=None, reason=reason) for name in RETRIEVAL[:3]}
@@ -103,7 +103,7 @@ def average_precision(relevant: Sequence[bool]) -> Score:
     return Score(value=sum(at_rank) / len(at_rank) if at_rank else 0.0)
 
 
-def _sufficiency(question: str, context: Context) -> Score:
+def sufficiency(question: str, context: Context) -> Score:
     """Share of the question's content words, weighted by rarity, that the best passage holds."""
     asked = sorted({term.stem for term in terms(question)})
     total = sum(rarity(stem) for stem in asked)

@@ -11,12 +11,12 @@ import json
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, bindparam, text
 
 from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
@@ -24,6 +24,9 @@ from firstfault.types import Trace
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+_PAGE = 500
+"""Traces that are read at a time where many are asked for."""
 
 
 @cache
@@ -132,6 +135,19 @@ class TraceStore:
                 hint="Give more of the id.",
             )
         return decode(exact[0].record)
+
+    def several(self, trace_ids: Sequence[str]) -> dict[str, Trace]:
+        """The traces with these ids; those that are no longer kept are absent."""
+        found = {}
+        with reading(self._engine) as connection:
+            for start in range(0, len(trace_ids), _PAGE):
+                page = list(trace_ids[start : start + _PAGE])
+                query = text("SELECT id, record FROM traces WHERE id IN :ids").bindparams(
+                    bindparam("ids", expanding=True)
+                )
+                for row in connection.execute(query, {"ids": page}):
+                    found[row.id] = decode(row.record)
+        return found
 
     def newest(self, *, limit: int = 20, since: str | None = None) -> Iterator[Trace]:
         """Traces, newest first; `since` is an ISO 8601 time in UTC."""
