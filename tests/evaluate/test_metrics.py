@@ -14,8 +14,8 @@ from firstfault.types import (
     Context,
     EvidenceUnit,
     FormatAttempt,
-    Formatted,
     FormatProblem,
+    Formatted,
     SupportLabel,
 )
 from firstfault.verify import LocalVerifier
