@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstfault.answer.prompt import abstains, correction
 from firstfault.answer.writing import Written, write
-from firstfault.errors import InputError
+from firstfault.errors import InputError, RemoteError
 from firstfault.models.generator import Constraint, Generator
 from firstfault.stages import Stage
 from firstfault.structured import Schema, examine, mend
@@ -285,7 +285,11 @@ async def _retry(
         path=first.path,
         max_tokens=min(wanted, room),
     )
-    written, _ = await write_shaped(app, request, prompt, span, max_tokens=min(wanted, room), turn=turn)
+    try:
+        written, _ = await write_shaped(app, request, prompt, span, max_tokens=min(wanted, room), turn=turn)
+    except RemoteError as error:  # the output at hand failed by its schema: that is what is reported
+        span.event("retry_failed", turn=turn, reason=error.message)
+        return None
     return written, wanted
 
 

@@ -16,6 +16,8 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\
 _PCT = r"%[0-9A-Fa-f]{2}"
 _URI_CHARACTER = rf"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|{_PCT})"
 _IRI_CHARACTER = rf"(?:[^\x00-\x20\x7f-\x9f<>\"{{}}|\\^`%#]|{_PCT})"
+_SCHEME_OR_NO_COLON = r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|(?![^/?#]*:))"
+"""A reference without a scheme has no colon in its first segment (RFC 3986, 4.2)."""
 _EXPRESSION = (
     r"\{[+#./;?&]?(?:[A-Za-z0-9_.]|%[0-9A-Fa-f]{2})+(?:\*|:\d{1,4})?" r"(?:,[\w.%]+(?:\*|:\d{1,4})?)*\}"
 )
@@ -24,9 +26,9 @@ PATTERNS: dict[str, str] = {
     "time": _TIME,
     "duration": r"P(?:\d+W|(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)",
     "uri": rf"[A-Za-z][A-Za-z0-9+.\-]*:{_URI_CHARACTER}*(?:#{_URI_CHARACTER}*)?",
-    "uri-reference": rf"{_URI_CHARACTER}*(?:#{_URI_CHARACTER}*)?",
+    "uri-reference": rf"{_SCHEME_OR_NO_COLON}{_URI_CHARACTER}*(?:#{_URI_CHARACTER}*)?",
     "iri": rf"[A-Za-z][A-Za-z0-9+.\-]*:{_IRI_CHARACTER}*(?:#{_IRI_CHARACTER}*)?",
-    "iri-reference": rf"{_IRI_CHARACTER}*(?:#{_IRI_CHARACTER}*)?",
+    "iri-reference": rf"{_SCHEME_OR_NO_COLON}{_IRI_CHARACTER}*(?:#{_IRI_CHARACTER}*)?",
     "uri-template": rf"(?:{_EXPRESSION}|[^\x00-\x20\"'%<>\\^`{{|}}\x7f]|{_PCT})*",
     "hostname": r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?)*",
