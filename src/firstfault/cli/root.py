@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
+from firstfault.cli import format as format_
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
 cases.register(app)
+format_.register(app)
 settings.register(app)
 models.register(app)
 demo.register(app)

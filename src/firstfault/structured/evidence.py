@@ -72,22 +72,22 @@ def _walk(
     value: Any, schemas: tuple[Any, ...], path: Path, mark: bool | None, schema: Schema
 ) -> Iterator[Field]:
     """Walk a value along all subschemas that apply to it."""
-    applying = list(_applying(value, schemas, schema, frozenset()))
-    own = [one[EVIDENCE] for one in applying if isinstance(one.get(EVIDENCE), bool)]
+    subschemas = list(applying(value, schemas, schema))
+    own = [one[EVIDENCE] for one in subschemas if isinstance(one.get(EVIDENCE), bool)]
     mark = any(own) if own else mark
     if isinstance(value, dict):
         for key, child in value.items():
-            yield from _walk(child, tuple(_of_key(key, applying)), (*path, key), mark, schema)
+            yield from _walk(child, tuple(of_key(key, subschemas)), (*path, key), mark, schema)
     elif isinstance(value, list):
         for position, child in enumerate(value):
-            yield from _walk(child, tuple(_of_item(position, applying)), (*path, position), mark, schema)
+            yield from _walk(child, tuple(of_item(position, subschemas)), (*path, position), mark, schema)
     else:
-        fixed = any("enum" in one or "const" in one for one in applying)
+        fixed = any("enum" in one or "const" in one for one in subschemas)
         yield Field(path=path, value=value, marked=mark, fixed=fixed)
 
 
-def _applying(
-    value: Any, schemas: tuple[Any, ...], schema: Schema, seen: frozenset[str]
+def applying(
+    value: Any, schemas: tuple[Any, ...], schema: Schema, seen: frozenset[str] = frozenset()
 ) -> Iterator[Mapping[str, Any]]:
     """The subschemas that apply to one value: references followed, alternatives that fit it included."""
     for one in schemas:
@@ -96,20 +96,20 @@ def _applying(
         yield one
         reference = one.get("$ref")
         if isinstance(reference, str) and reference not in seen:
-            yield from _applying(value, (schema.resolve(reference),), schema, seen | {reference})
-        yield from _applying(value, tuple(one.get("allOf", ())), schema, seen)
+            yield from applying(value, (schema.resolve(reference),), schema, seen | {reference})
+        yield from applying(value, tuple(one.get("allOf", ())), schema, seen)
         branches = [*one.get("anyOf", ()), *one.get("oneOf", ())]
         if "if" in one:
             branches.append(one.get("then" if _fits(value, one["if"], schema) else "else", {}))
         fitting = [branch for branch in branches if _fits(value, branch, schema)]
-        yield from _applying(value, tuple(fitting), schema, seen)
+        yield from applying(value, tuple(fitting), schema, seen)
 
 
 def _fits(value: Any, branch: Any, schema: Schema) -> bool:
     return not isinstance(branch, Mapping) or schema.validator.evolve(schema=branch).is_valid(value)
 
 
-def _of_key(key: str, schemas: list[Mapping[str, Any]]) -> Iterator[Any]:
+def of_key(key: str, schemas: list[Mapping[str, Any]]) -> Iterator[Any]:
     """The subschemas of a property."""
     import re
 
@@ -123,7 +123,7 @@ def _of_key(key: str, schemas: list[Mapping[str, Any]]) -> Iterator[Any]:
             yield one.get("additionalProperties")
 
 
-def _of_item(position: int, schemas: list[Mapping[str, Any]]) -> Iterator[Any]:
+def of_item(position: int, schemas: list[Mapping[str, Any]]) -> Iterator[Any]:
     """The subschemas of an item of a list, in the words of all drafts."""
     for one in schemas:
         items = one.get("items")
