@@ -2,12 +2,12 @@
 
     python -m bench.format agreement
     python -m bench.format constrained [--home DIR] [--log FILE] [--count 200]
-    python -m bench.format broken [--count 1000] [--rate 0.05]
-    python -m bench.format cost
-    python -m bench.format drift
+    python -m bench.format broken [--home DIR] [--count 1000] [--rate 0.05]
+    python -m bench.format cost [--count 8]
+    python -m bench.format drift [--count 1000]
 
-Reads the folder that FIRSTFAULT_DATA names (`../shared/data` by default). `constrained` takes long; with a log
-it goes on where it stopped.
+Reads the folder that FIRSTFAULT_DATA names (`../shared/data` by default). `constrained` takes long; with a
+log it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 from jsonschema import FormatChecker
 from jsonschema.validators import validator_for
 from referencing import Registry
@@ -151,22 +152,230 @@ def summary(found: list[dict[str, Any]]) -> None:
     print(f"named failures: {dict(Counter(row['cause'] for row in found if not row['valid']))}")
     wrong = [row for row in valid if not row["holds"]]
     print(f"returned as valid and invalid for jsonschema: {len(wrong)} {[row['trace'] for row in wrong]}")
-    print(f"constrained: {sum(row['constrained'] for row in found)}, relaxed {sum(r['relaxed'] for r in found)}")
+    print(
+        f"constrained: {sum(row['constrained'] for row in found)}, relaxed {sum(r['relaxed'] for r in found)}"
+    )
     calls = [sum(kind == "retried" for kind in row["kinds"]) for row in found]
     print(f"extra calls: {statistics.mean(calls):.3f} an answer")
     rules = Counter(rule for row in found for rule in set(row["rules"][0]))
     print(f"rules broken at the first try: {rules.most_common(8)}")
 
 
+PRODUCT: dict[str, Any] = {
+    "title": "Finding",
+    "type": "object",
+    "properties": {
+        "answer": {"type": "string"},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "year": {"type": ["integer", "null"]},
+        "topics": {"type": "array", "items": {"enum": ["person", "place", "event", "other"]}, "maxItems": 4},
+    },
+    "required": ["answer", "confidence", "topics"],
+    "additionalProperties": False,
+}
+
+WAYS = (
+    "prose",
+    "fence",
+    "trailing comma",
+    "scalar types",
+    "duplicate key",
+    "truncated",
+    "endless blanks",
+    "huge number",
+)
+
+
+def well(rng: random.Random) -> dict[str, Any]:
+    words = " ".join(rng.choice(["the", "blue", "river", "was", "crossed", "in", "spring"]) for _ in range(8))
+    topics = rng.sample(["person", "place", "event", "other"], rng.randint(0, 3))
+    return {
+        "answer": words,
+        "confidence": round(rng.random(), 3),
+        "year": rng.randint(1000, 2024),
+        "topics": topics,
+    }
+
+
+def badly(way: str, value: dict[str, Any]) -> tuple[str, str]:
+    """The text of a value, broken in one of the eight ways, and its finish reason."""
+    text = json.dumps(value)
+    match way:
+        case "prose":
+            return f"Sure, here is what I found: {text} Let me know [1] if you need more!", "stop"
+        case "fence":
+            return f"```json\n{json.dumps(value, indent=2)}\n```", "stop"
+        case "trailing comma":
+            return text.replace("]}", "],}"), "stop"
+        case "scalar types":
+            return json.dumps(
+                {**value, "confidence": str(value["confidence"]), "year": str(value["year"])}
+            ), "stop"
+        case "duplicate key":
+            return text.replace("]}", f'], "year": {value["year"] + 1}}}'), "stop"
+        case "truncated":
+            return text[: len(text) * 2 // 3], "length"
+        case "endless blanks":
+            return text[: len(text) // 2] + " \n" * 400, "stop"
+        case _:
+            return text.replace(f'"year": {value["year"]}', '"year": 1e999'), "stop"
+
+
+class Broken(BaseHTTPRequestHandler):
+    """Chat completions without constrained decoding; a share of the replies is broken."""
+
+    rate = 0.05
+    rng = random.Random(SEED)
+    calls: ClassVar[Counter[str]] = Counter()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "Say hello" in body["messages"][-1]["content"]:
+            self.send("Hello", "stop")
+            return
+        broken = self.rng.random() < self.rate
+        way = self.rng.choice(WAYS) if broken else "well"
+        self.calls[way] += 1
+        value = well(self.rng)
+        self.send(*(badly(way, value) if broken else (json.dumps(value), "stop")))
+
+    def send(self, text: str, finish: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for delta, reason in (({"content": text}, None), ({}, finish)):
+            choice = {"index": 0, "delta": delta, "finish_reason": reason}
+            chunk = {
+                "id": "1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+            }
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def broken_endpoint(home: Path | None, count: int, rate: float) -> None:
+    """`count` answers from an endpoint that breaks a share of its replies, in eight ways."""
+    Broken.rate = rate
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    settings = {"generator.kind": "openai", "generator.model": "m", "generator.base_url": url}
+    asked = questions(100)
+    try:
+        with application(home, **settings) as app:
+            found = [answered(app, asked[i % len(asked)], PRODUCT) for i in range(count)]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    print(f"replies: {dict(Broken.calls)}")
+    summary(found)
+    repaired = sum(row["valid"] and "retried" not in row["kinds"] for row in found)
+    print(
+        f"valid at the first try {sum(row['first_try'] for row in found) / count:.4f}, "
+        f"after repair {repaired / count:.4f}, in the end {sum(row['valid'] for row in found) / count:.4f}"
+    )
+
+
+def cost(repeats: int) -> None:
+    """Tokens per second of the embedded model, free and constrained in turn, in one run."""
+    from firstfault.models import LlamaGenerator, store
+    from firstfault.structured.decoding import offers
+    from firstfault.types import Message
+
+    store.ensure("SmolLM2-135M-Instruct")
+    schema = {
+        "type": "object",
+        "properties": {"story": {"type": "string", "minLength": 250, "maxLength": 400}},
+        "required": ["story"],
+        "additionalProperties": False,
+    }
+    generator = LlamaGenerator(context_window=1024)
+    versions = offers(compile_schema(schema), max_string=400, max_items=12)
+
+    async def speed(seed: int, constraint: Any) -> float:
+        turn = [Message(role="user", content=f"Tell me a long story about {seed} boats and a lighthouse.")]
+        first = last = 0.0
+        tokens = 0
+        async for delta in generator.stream(turn, max_tokens=64, constraint=constraint):
+            if delta.text:
+                last = time.perf_counter()
+                first = first or last
+                tokens += 1
+        return (tokens - 1) / (last - first)
+
+    async def run() -> None:
+        began = time.perf_counter()
+        held = await generator.constrain([version.schema for version in versions])
+        print(f"finding out what holds: {time.perf_counter() - began:.2f} s, once a schema")
+        pairs = [(await speed(i, None), await speed(i, held)) for i in range(repeats)]
+        free, bound = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(b / f for f, b in pairs)
+        print(f"free {free:.1f} tokens/s, constrained {bound:.1f} tokens/s, median ratio {ratio:.3f}")
+        await generator.aclose()
+
+    asyncio.run(run())
+
+
+def drift_alarm(runs: int) -> None:
+    """The sequential test: exact probabilities, and a seeded simulation of each."""
+    from firstfault.structured.drift import HORIZON, alarmed, design
+
+    watch = design(0.01)
+    print(f"{watch}")
+    exact = alarmed(0.05, watch.up, watch.down, watch.threshold, responses=200)
+    false = alarmed(0.01, watch.up, watch.down, watch.threshold)
+    print(f"exact: alarm within 200 at 95 % {exact:.3f}; false alarm within {HORIZON:,} at 99 % {false:.3f}")
+    rng = np.random.default_rng(SEED)
+
+    def simulated(failures: float, longest: int) -> Any:
+        state, first = np.zeros(runs, dtype=int), np.full(runs, longest + 1)
+        for i in range(1, longest + 1):
+            failed = rng.random(runs) < failures
+            state = np.where(failed, state + watch.up, np.maximum(state - watch.down, 0))
+            first = np.where((state >= watch.threshold) & (first > longest), i, first)
+        return first
+
+    changed = simulated(0.05, 3000)
+    print(
+        f"simulated, {runs:,} runs at 95 %: alarm within 200 in {np.mean(changed <= 200):.3f}, "
+        f"median {np.median(changed):.0f}, mean {np.mean(changed):.0f}, "
+        f"95 % within {np.quantile(changed, 0.95):.0f}"
+    )
+    resting = simulated(0.01, HORIZON)
+    for size in (500, 2000, 5000):
+        estimated = [design((rng.binomial(size, 0.01) + 0.5) / (size + 1)) for _ in range(40)]
+        false = statistics.mean(alarmed(0.01, one.up, one.down, one.threshold) for one in estimated)
+        print(f"with a reference estimated from {size:,} answers: false alarm in {false:.3f}")
+    quiet = np.mean(resting > HORIZON)
+    print(f"simulated at 99 %: no alarm in {HORIZON:,} responses in {quiet:.3f} of the runs")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["agreement", "constrained"])
-    parser.add_argument("--home", type=Path)
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("what", choices=["agreement", "constrained", "broken", "cost", "drift"])
+    parser.add_argument("--home", type=Path, help="kept between runs: the documents are ingested once")
+    parser.add_argument(
+        "--log", type=Path, help="constrained: one line an answer; an interrupted run goes on"
+    )
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--rate", type=float, default=0.05)
     given = parser.parse_args()
     match given.what:
         case "agreement":
             agreement()
         case "constrained":
-            constrained(given.home, given.log, given.count)
+            constrained(given.home, given.log, given.count or 200)
+        case "broken":
+            broken_endpoint(given.home, given.count or 1000, given.rate)
+        case "cost":
+            cost(given.count or 8)
+        case "drift":
+            drift_alarm(given.count or 1000)

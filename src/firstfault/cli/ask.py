@@ -49,12 +49,7 @@ def ask(
             trace = app.ask(question, where=where, settings=settings, schema=shape, listener=draft.add)
     out = render.console()
     assert trace.answer is not None
-    if trace.format is not None:
-        from firstfault.cli import render_format
-
-        render_format.formatted(out, trace.format, trace.answer)
-    else:
-        render.answer(out, trace.answer)
+    render.shown(out, trace)
     out.print()
     render.waterfall(out, trace)
     out.print(f"  [dim]trace {trace.id}[/]")

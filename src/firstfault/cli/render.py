@@ -65,6 +65,17 @@ def answer(out: Console, found: Answer) -> None:
         out.print(Padding(line, (0, 2)))
 
 
+def shown(out: Console, found: Trace) -> None:
+    """The answer of a trace, sentence by sentence or field by field."""
+    assert found.answer is not None
+    if found.format is None:
+        answer(out, found.answer)
+        return
+    from firstfault.cli import render_format
+
+    render_format.formatted(out, found.format, found.answer)
+
+
 def _claim(found: Answer, claim: Claim) -> Text:
     mark, style = STATUS_STYLE[claim.verdict.status]
     text = plain(found.text[claim.start : claim.end])
@@ -196,7 +207,7 @@ def trace(out: Console, found: Trace) -> None:
         out.print(Padding(Text(plain(made.raw), style="dim"), (0, 2)))
     if found.answer is not None:
         out.print(Text("\nanswer", style="bold"))
-        answer(out, found.answer)
+        shown(out, found)
 
 
 def _candidates(out: Console, found: Trace) -> None:
@@ -220,7 +231,8 @@ def traces(out: Console, found: Sequence[Trace]) -> None:
     if not found:
         out.print('No traces yet. Ask something: firstfault ask "…"')
         return
-    styles = {"supported": "green", "partial": "yellow", "unsupported": "red", "error": "bold red"}
+    styles = {"supported": "green", "partial": "yellow", "unsupported": "red", "malformed": "red"}
+    styles["error"] = "bold red"
     table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
     for column in ("trace", "answer", "ms", "question"):
         table.add_column(column, no_wrap=column != "question", justify="right" if column == "ms" else "left")
@@ -250,7 +262,7 @@ def comparison(out: Console, before: Trace, after: Trace) -> None:
     for title, one in (("before", before), ("after", after)):
         out.print(Text(f"\n{title}", style="bold"))
         if one.answer is not None:
-            answer(out, one.answer)
+            shown(out, one)
     out.print()
     waterfall(out, after)
     out.print(Text(f"  trace {after.id}", style="dim"))

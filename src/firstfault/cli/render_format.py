@@ -93,7 +93,7 @@ def _alarm(out: Console, alarm: "Alarm") -> None:
     if not alarm.raised:
         out.print(
             Text(
-                f"  ✓ {name}: no drift {held}, {100 * alarm.level:.0f} % of the way to an alarm",
+                f"  ✓ {name}: no alarm {held}, {100 * alarm.level:.0f} % of the way to one",
                 style="green",
             )
         )
