@@ -351,7 +351,7 @@ def drift_alarm(runs: int) -> None:
     )
     resting = simulated(0.01, HORIZON)
     for size in (500, 2000, 5000):
-        estimated = [design((rng.binomial(size, 0.01) + 0.5) / (size + 1)) for _ in range(40)]
+        estimated = [design((rng.binomial(size, 0.01) + 0.5) / (size + 1)) for _ in range(400)]
         false = statistics.mean(alarmed(0.01, one.up, one.down, one.threshold) for one in estimated)
         print(f"with a reference estimated from {size:,} answers: false alarm in {false:.3f}")
     quiet = np.mean(resting > HORIZON)

@@ -4,6 +4,7 @@ In: a request with a schema and what was generated. Out: a value that satisfies 
 it broke at last. An output that was not validated is never returned.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from firstfault.structured import Schema, examine, mend
 from firstfault.structured.decoding import LARGEST_INTEGER, offers, plain
 from firstfault.structured.evidence import leaves
 from firstfault.structured.outline import compact, outline
-from firstfault.structured.read import SAYS, problem
+from firstfault.structured.read import SAYS, problem, read
 from firstfault.trace import OpenSpan
 from firstfault.types import FormatAttempt, FormatProblem, Formatted, Generation, Message
 
@@ -128,8 +129,6 @@ async def _ladder(request: "Request", generator: Generator, span: OpenSpan) -> l
 
 
 def _held_by(constraint: Constraint | None) -> str | None:
-    import json
-
     if constraint is None:
         return None
     return constraint.grammar if constraint.grammar is not None else json.dumps(constraint.response_format)
@@ -193,8 +192,6 @@ def cause(problems: Sequence[FormatProblem]) -> str:
 
 def value_of(formatted: Formatted) -> Any:
     """The value as it was validated, from the text of the last attempt: before any policy touched it."""
-    from firstfault.structured.read import read
-
     return read(formatted.attempts[-1].raw)[0].value if formatted.valid else None
 
 
