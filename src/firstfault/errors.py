@@ -58,3 +58,10 @@ class RemoteError(FirstfaultError):
         super().__init__(message, hint=hint)
         self.transient = transient
         """Whether the same request may succeed later (time-out, 429, 5xx)."""
+
+
+class DeadlineError(RemoteError):
+    """A model, here or behind an endpoint, did not answer within its time limit."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint, transient=True)

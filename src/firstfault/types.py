@@ -363,6 +363,8 @@ class Trace:
     """The first stage that was run again; results of earlier stages are those of the original."""
     error: str | None = None
     """What ended the request, if it failed."""
+    error_kind: str | None = None
+    """The class of that error, e.g. `DeadlineError`."""
     case: str | None = None
     """The evaluation case that asked; None for a question of a user."""
     schema: Mapping[str, Any] | None = None

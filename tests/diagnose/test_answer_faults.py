@@ -1,5 +1,6 @@
 """Applications whose generator is broken in one way: the stage and the cause are named."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,31 @@ def test_a_limit_of_relevance_that_withholds_right_answers(home: Path) -> None:
     assert named(found) == ("generate", "wrong_abstention")
     assert found.primary is not None
     assert found.primary.remedy.patch == {"answer.min_relevance": 0.25}
+
+
+def test_a_generator_that_runs_out_of_time_is_over_budget(home: Path, endpoint: Endpoint) -> None:
+    def slow(prompt: Prompt) -> str:
+        time.sleep(0.4)
+        return oracle(prompt)
+
+    endpoint.speak = slow
+    with opened(home, **endpoint.settings(), generator__timeout_s="0.2") as app:
+        found = diagnosed(app, CASES[:3], generation=True)
+    assert named(found) == ("generate", "over_budget")
+
+
+def test_a_first_token_that_comes_late_is_the_generators(home: Path, endpoint: Endpoint) -> None:
+    def slow(prompt: Prompt) -> str:
+        time.sleep(0.3)
+        return oracle(prompt)
+
+    endpoint.speak = slow
+    with opened(home, **endpoint.settings(), latency__first_token_ms="200") as app:
+        found = diagnosed(app, CASES[:4], generation=True)
+    assert named(found) == ("generate", "over_budget")
+
+
+def test_an_endpoint_that_is_down_fails_the_request(home: Path, endpoint: Endpoint) -> None:
+    with opened(home, **{**endpoint.settings(), "generator__base_url": "http://127.0.0.1:9/v1"}) as app:
+        found = diagnosed(app, CASES[:2], generation=True)
+    assert named(found) == ("generate", "request_failed")

@@ -118,6 +118,7 @@ async def ask(
         replay_of=prior.id if prior else None,
         replayed_from=start.value if prior else None,
         error=str(failure) if failure else None,
+        error_kind=type(failure).__name__ if failure else None,
         case=case,
         schema=dict(request.shape.schema.document) if request.shape else None,
         format=formatted,

@@ -1,7 +1,8 @@
 """From cases to a diagnosis: traces in; the primary fault, further faults and the decision tree out.
 
-A cause is a fault of the application when it explains more cases than the playbook tolerates; below that it
-is scatter. The primary fault is the earliest stage among the faults that matter.
+A cause is a fault of the application when it surely explains more cases than the playbook tolerates: when the
+lower end of its interval is above that. Below it is scatter. The primary fault is the earliest stage among the
+faults that matter.
 """
 
 from collections import defaultdict
@@ -16,6 +17,7 @@ from firstfault.diagnose.playbook import Playbook
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.tree import tree
 from firstfault.errors import InputError
+from firstfault.evaluate.metrics import answerable
 from firstfault.evaluate.statistics import proportion
 from firstfault.stages import ANY_STAGE_CAUSES, CAUSES, Stage
 from firstfault.types import Blame, Case, CaseResult, Diagnosis, Finding, Remedy, Run, Scalar, Trace
@@ -123,7 +125,7 @@ def diagnose(
     traces = [one.trace for one in timed if one.trace is not None]
     late = latency.slow(traces, [one.case.id for one in timed], settings.latency, usual)
     late = [blame for blame in late if not any(_same(blame, other) for other in blames)]
-    findings, scattered = _findings([*blames, *late], len(subjects), settings, playbook)
+    findings, scattered = _findings([*blames, *late], subjects, settings, playbook)
     unknown = tuple(one.undecided for one in examined if one.undecided is not None)
     flaky = tuple(one.case.id for one, found in zip(subjects, examined, strict=True) if found.flaky)
     healthy = not findings and len(unknown) + len(flaky) <= TOLERATED_UNKNOWN * len(subjects)
@@ -163,7 +165,7 @@ def generations(app: "Application", subjects: Sequence[Subject], budget: int | N
 
 
 def _findings(
-    blames: Sequence[Blame], cases: int, settings: Settings, playbook: Playbook
+    blames: Sequence[Blame], subjects: Sequence[Subject], settings: Settings, playbook: Playbook
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """Faults, the primary one first, and scatter."""
     groups: dict[tuple[str, str], list[Blame]] = defaultdict(list)
@@ -174,18 +176,30 @@ def _findings(
     for (stage, cause), group in groups.items():
         patch = _common_patch(group)
         remedy = playbook.remedy(cause, settings, patch, stage=stage)
-        finding = _finding(group, cases, remedy)
-        few = cause == OVER_BUDGET and len(group) < min(LEAST_SLOW, cases)
+        finding = _finding(group, len(subjects), remedy)
+        few = cause == OVER_BUDGET and len(group) < min(LEAST_SLOW, len(subjects))
+        surely = proportion(len(group), max(len(group), _exposed(cause, subjects))).low
         tolerated = playbook.entry(cause).tolerated
         if _restores_defaults(patch, settings):
             tolerated = min(tolerated, TOLERATED_DEVIATION)
-        (scattered if few or finding.share <= tolerated else faults).append(finding)
+        (scattered if few or (surely or 0.0) <= tolerated else faults).append(finding)
     faults.sort(key=_order)
     most = max((finding.share for finding in faults), default=0.0)
     first = next((finding for finding in faults if finding.share >= MATTERS * most), None)
     rest = sorted((one for one in faults if one is not first), key=lambda one: (-one.share, *_order(one)))
     ordered = ([first] if first else []) + rest
     return tuple(ordered), tuple(sorted(scattered, key=_order))
+
+
+def _exposed(cause: str, subjects: Sequence[Subject]) -> int:
+    """How many of the cases could have shown a cause at all."""
+    if cause == "should_have_abstained":
+        return sum(answerable(one.case) is False for one in subjects)
+    if cause == "filter_excludes_evidence":
+        return sum(one.case.where is not None for one in subjects)
+    if cause in CAUSES[Stage.FORMAT]:
+        return sum(one.trace is not None and one.trace.format is not None for one in subjects)
+    return len(subjects)
 
 
 def _finding(group: Sequence[Blame], cases: int, remedy: Remedy) -> Finding:

@@ -12,6 +12,7 @@ from firstfault.diagnose.formatting import formatting
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.ranking import Search
 from firstfault.diagnose.unlabelled import Unlabelled
+from firstfault.errors import DeadlineError
 from firstfault.evaluate.evidence import Gold, satisfied, span_of
 from firstfault.evaluate.metrics import answerable
 from firstfault.stages import Stage
@@ -127,8 +128,7 @@ def _failed(case: Case, trace: Trace) -> Blame:
     """The stage that ended the request; one that ran out of time is over budget."""
     span = next((span for span in trace.spans if span.status == "error"), None)
     stage = span.stage if span is not None else Stage.FILTER
-    error = trace.error or ""
-    late = "longer than" in error or "timed out" in error or "time limit" in error
+    late = trace.error_kind == DeadlineError.__name__
     took = f" after {span.duration_ms:,.0f} ms" if span is not None else ""
     return Blame(
         case_id=case.id,
@@ -136,7 +136,7 @@ def _failed(case: Case, trace: Trace) -> Blame:
         stage=stage,
         cause="over_budget" if late else "request_failed",
         verified=False,
-        evidence=f"The request ended in {stage}{took}: {error}",
+        evidence=f"The request ended in {stage}{took}: {trace.error}",
     )
 
 

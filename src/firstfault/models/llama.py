@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.errors import ConfigError, InputError, MissingError, RemoteError
+from firstfault.errors import ConfigError, DeadlineError, InputError, MissingError, RemoteError
 from firstfault.models import store
 from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
 from firstfault.models.gguf import read_header
@@ -215,7 +215,7 @@ class LlamaGenerator:
         except TimeoutError:
             message = f"{self.name} did not finish within {timeout_s} s."
             hint = "Allow more time, fewer tokens, or a shorter context."
-            raise RemoteError(message, hint=hint, transient=True) from None
+            raise DeadlineError(message, hint=hint) from None
         finally:
             stopped.set()
             self._running.discard(stopped)

@@ -175,6 +175,7 @@ class OpenAIGenerator:
         if self._client is not None:
             await self._client.close()
             self._client = None
+            await asyncio.sleep(0)  # the loop closes the sockets at its next turn, and may have no other
 
     async def _begin(
         self, request: dict[str, Any]
