@@ -153,3 +153,29 @@ async def test_the_offers_are_what_the_embedded_engine_takes() -> None:
         "unique": ("uniqueItems at the root",),
         "lookahead": ("pattern at the root",),
     }
+
+
+def test_after_a_cut_only_what_must_be_there_is_offered() -> None:
+    node = {
+        "type": "object",
+        "properties": {"v": {"type": "string"}, "note": {"type": "string"}, "next": {"$ref": "#/$defs/node"}},
+        "required": ["v"],
+        "additionalProperties": {"type": "integer"},
+    }
+    schema = compile_schema(
+        {
+            "type": "object",
+            "properties": {
+                "nodes": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                "b": node,
+                "c": node,
+            },
+            "$defs": {"node": node},
+        }
+    )
+    lean = offers(schema, max_string=400, max_items=12, lean=True)[0].schema
+    assert set(lean["properties"]) == {"nodes", "b"}  # nothing is required: the first two
+    assert lean["properties"]["nodes"]["maxItems"] == 2
+    assert lean["properties"]["b"]["properties"] == {"v": {"type": "string", "maxLength": 80}}
+    assert lean["properties"]["b"]["additionalProperties"] is False
+    assert lean["$defs"]["node"] == lean["properties"]["b"]  # what would nest for ever is left out

@@ -71,17 +71,19 @@ async def write_shaped(
     *,
     max_tokens: int,
     turn: int = 0,
+    lean: bool = False,
     hear: "Callable[[str], None] | None" = None,
 ) -> tuple[Written, str | None]:
     """Let the generator write under the request's schema; also what held it, as text, None = nothing did.
 
+    `lean` holds a runtime with a grammar to the shortest values that the schema allows.
     What a runtime cannot express, or an endpoint refuses, is an event, and less is asked of it.
     """
     settings = request.settings
     assert request.shape is not None
     generator = app.generator(settings.generator)
     assert generator is not None
-    ladder = await _ladder(request, generator, span)
+    ladder = await _ladder(request, generator, span, lean=lean)
     for position, constraint in enumerate(ladder):
         try:
             written = await write(
@@ -102,7 +104,9 @@ async def write_shaped(
     raise AssertionError("the last rung is no constraint at all")
 
 
-async def _ladder(request: "Request", generator: Generator, span: OpenSpan) -> list[Constraint | None]:
+async def _ladder(
+    request: "Request", generator: Generator, span: OpenSpan, *, lean: bool
+) -> list[Constraint | None]:
     """What to hold the generator to, the strictest first; the last is nothing."""
     settings = request.settings.format
     if not settings.constrain:
@@ -111,7 +115,7 @@ async def _ladder(request: "Request", generator: Generator, span: OpenSpan) -> l
     assert request.shape is not None
     schema = request.shape.schema
     if generator.supports_grammar:
-        versions = offers(schema, max_string=settings.max_string, max_items=settings.max_items)
+        versions = offers(schema, max_string=settings.max_string, max_items=settings.max_items, lean=lean)
         held = await generator.constrain([version.schema for version in versions])
         left = versions[held.rung].unenforced if held is not None and held.rung >= 0 else ()
     else:
@@ -283,7 +287,9 @@ async def _retry(
         max_tokens=min(wanted, room),
     )
     try:
-        written, _ = await write_shaped(app, request, prompt, span, max_tokens=min(wanted, room), turn=turn)
+        written, _ = await write_shaped(
+            app, request, prompt, span, max_tokens=min(wanted, room), turn=turn, lean=cut
+        )
     except RemoteError as error:  # the output at hand failed by its schema: that is what is reported
         span.event("retry_failed", turn=turn, reason=error.message)
         return None

@@ -5,6 +5,7 @@ limit is written for ever). Each later one leaves out what engines often cannot 
 limits shape what is written, never what is valid.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,13 @@ _OPEN = frozenset(
 )
 """Keywords beside `properties` under which an object cannot simply be closed."""
 
+_COMPOSING = ("allOf", "if", "dependentSchemas", "unevaluatedProperties")
+_LEAN_CLOSES = frozenset({"additionalProperties", "patternProperties"})
+
+LEAN_STRING = 80
+LEAN_ITEMS = 2
+"""Limits, and fields of an object without a required one, after an output was cut off."""
+
 LARGEST_INTEGER = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly (RFC 8259, 6)."""
 
@@ -50,21 +58,37 @@ class Offer:
 
 def plain(schema: Schema) -> Mapping[str, Any]:
     """The schema without our own marks, as an endpoint is given it."""
-    made: Mapping[str, Any] = _Walk(max_string=0, max_items=0, close=False, leave_out=frozenset()).walk(
-        schema.document, ()
-    )
+    made: Mapping[str, Any] = _Walk(
+        max_string=0, max_items=0, close=False, lean=False, shares=True, leave_out=frozenset()
+    ).walk(schema.document, ())
     return made
 
 
-def offers(schema: Schema, *, max_string: int, max_items: int) -> tuple[Offer, ...]:
-    """Versions of a schema, the fullest first; limits of 0 are none."""
+def offers(schema: Schema, *, max_string: int, max_items: int, lean: bool = False) -> tuple[Offer, ...]:
+    """Versions of a schema, the fullest first; limits of 0 are none.
+
+    `lean` is for an output that was cut off: short texts and lists, and of the fields of an object only those
+    that it must have.
+    """
+    if lean:
+        max_string = min(max_string or LEAN_STRING, LEAN_STRING)
+        max_items = min(max_items or LEAN_ITEMS, LEAN_ITEMS)
     made = []
+    text = json.dumps(schema.document)
+    shares = any(f'"{keyword}"' in text for keyword in _COMPOSING)
     for close, leave_out in (
         (True, frozenset[str]()),
         (True, UNEXPRESSED | {"format"}),
         (False, UNEXPRESSED | {"format", "pattern", "patternProperties", "multipleOf"}),
     ):
-        walk = _Walk(max_string=max_string, max_items=max_items, close=close, leave_out=leave_out)
+        walk = _Walk(
+            max_string=max_string,
+            max_items=max_items,
+            close=close,
+            lean=lean and close,
+            shares=shares,
+            leave_out=leave_out,
+        )
         made.append(Offer(schema=walk.walk(schema.document, ()), unenforced=tuple(walk.left_out)))
     kind = schema.document.get("type")
     if isinstance(kind, str):
@@ -75,12 +99,24 @@ def offers(schema: Schema, *, max_string: int, max_items: int) -> tuple[Offer, .
 class _Walk:
     """Rewrites every subschema, and remembers what was left out."""
 
-    def __init__(self, *, max_string: int, max_items: int, close: bool, leave_out: frozenset[str]) -> None:
+    def __init__(
+        self,
+        *,
+        max_string: int,
+        max_items: int,
+        close: bool,
+        lean: bool,
+        shares: bool,
+        leave_out: frozenset[str],
+    ) -> None:
         self.max_string = max_string
         self.max_items = max_items
         self.limited = bool(max_string or max_items)
         self.close = close
+        self.lean = lean
         self.leave_out = leave_out
+        self.shares = shares
+        """Whether definitions may apply beside other subschemas, so that they must stay open."""
         self.left_out: list[str] = []
 
     def walk(self, schema: Any, path: Path, *, composed: bool = False) -> Any:
@@ -106,7 +142,7 @@ class _Walk:
 
     def _keyword(self, key: str, value: Any, path: Path, schema: Mapping[str, Any], *, composed: bool) -> Any:
         if key in _MAPS and isinstance(value, Mapping):
-            shared = key in {"$defs", "definitions"} or key == "dependentSchemas"
+            shared = key == "dependentSchemas" or (key in {"$defs", "definitions"} and self.shares)
             return {name: self.walk(one, (*path, name), composed=shared) for name, one in value.items()}
         if key in _LISTS and isinstance(value, list):
             joined = key == "allOf" or (
@@ -137,22 +173,26 @@ class _Walk:
                 made["minimum"] = -LARGEST_INTEGER
             if not {"maximum", "exclusiveMaximum"} & made.keys():
                 made["maximum"] = LARGEST_INTEGER
-        if "object" not in kinds or not self.limited:
-            return
+        if "object" in kinds and self.limited and not composed:
+            self._limit_object(made)
+
+    def _limit_object(self, made: dict[str, Any]) -> None:
+        """Bound a map; close an object whose fields are known, and keep the fields it must have if lean."""
         properties = made.get("properties", {})
+        required = made.get("required", [])
         if not properties:
-            if (
-                not composed
-                and "maxProperties" not in made
-                and not _OPEN - {"additionalProperties"} & made.keys()
-            ):
-                made["maxProperties"] = max(
-                    self.max_items, _number(made.get("minProperties")), len(made.get("required", ()))
-                )
-        elif self.close and not composed and not _OPEN & made.keys():
-            required = made.get("required", [])
-            if isinstance(required, list) and set(required) <= properties.keys():
-                made["additionalProperties"] = False
+            if "maxProperties" not in made and not _OPEN - {"additionalProperties"} & made.keys():
+                made["maxProperties"] = max(self.max_items, _number(made.get("minProperties")), len(required))
+            return
+        known = isinstance(required, list) and set(required) <= properties.keys()
+        closable = not (_OPEN - _LEAN_CLOSES if self.lean else _OPEN) & made.keys()
+        if not (self.close and known and closable):
+            return
+        made["additionalProperties"] = False
+        if self.lean:
+            made.pop("patternProperties", None)
+            kept = required or list(properties)[:LEAN_ITEMS]
+            made["properties"] = {name: properties[name] for name in properties if name in kept}
 
 
 def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
