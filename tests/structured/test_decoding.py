@@ -47,13 +47,13 @@ def test_what_has_no_limit_gets_one_and_what_has_keeps_it() -> None:
     "document",
     [
         {"type": "object", "properties": {"a": {}}, "required": ["b"]},
-        {"type": "object", "properties": {"a": {}}, "additionalProperties": True},
+        {"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "null"}},
         {"type": "object", "properties": {"a": {}}, "patternProperties": {"^x": {}}},
         {"type": "object", "properties": {"a": {}}, "anyOf": [{"required": ["a"]}]},
     ],
 )
 def test_an_object_is_closed_only_where_nothing_can_be_missed(document: dict[str, Any]) -> None:
-    assert offered(document)[0].get("additionalProperties") is document.get("additionalProperties")
+    assert offered(document)[0].get("additionalProperties") == document.get("additionalProperties")
 
 
 def test_parts_of_a_composition_stay_open() -> None:
@@ -179,3 +179,24 @@ def test_after_a_cut_only_what_must_be_there_is_offered() -> None:
     assert lean["properties"]["b"]["properties"] == {"v": {"type": "string", "maxLength": 80}}
     assert lean["properties"]["b"]["additionalProperties"] is False
     assert lean["$defs"]["node"] == lean["properties"]["b"]  # what would nest for ever is left out
+
+
+def test_where_anything_goes_a_scalar_is_written() -> None:
+    document = {
+        "properties": {
+            "a": {},
+            "b": {"type": "object"},
+            "c": {"type": "array"},
+            "d": {"description": "?"},
+            "e": True,
+        }
+    }
+    (whole, *_) = offered(document)
+    assert whole["type"] == "object"
+    scalars = whole["properties"]["a"]["anyOf"]
+    assert {one["type"] for one in scalars} == {"string", "integer", "number", "boolean", "null"}
+    assert scalars[0]["maxLength"] == 50
+    assert whole["properties"]["b"]["additionalProperties"]["anyOf"] == scalars
+    assert whole["properties"]["c"]["items"]["anyOf"] == scalars
+    assert whole["properties"]["d"]["anyOf"] == whole["properties"]["e"]["anyOf"] == scalars
+    assert offered(document, max_string=0, max_items=0)[0] == document

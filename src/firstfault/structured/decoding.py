@@ -30,6 +30,15 @@ _OPEN = frozenset(
 )
 """Keywords beside `properties` under which an object cannot simply be closed."""
 
+_TYPED = frozenset("enum const $ref anyOf oneOf allOf not if".split())
+_STRUCTURAL = _TYPED | frozenset(
+    "type properties patternProperties additionalProperties required items prefixItems pattern format "
+    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minItems maxItems "
+    "minProperties maxProperties uniqueItems contains propertyNames dependentRequired dependentSchemas "
+    "dependencies unevaluatedProperties unevaluatedItems additionalItems $dynamicRef $recursiveRef".split()
+)
+"""Keywords that say what a value is; a schema without one allows anything."""
+
 _COMPOSING = ("allOf", "if", "dependentSchemas", "unevaluatedProperties")
 _LEAN_CLOSES = frozenset({"additionalProperties", "patternProperties"})
 
@@ -121,6 +130,8 @@ class _Walk:
 
     def walk(self, schema: Any, path: Path, *, composed: bool = False) -> Any:
         """A subschema rewritten; `composed` = others apply to the same value, so it must stay open."""
+        if schema is True and self.limited and not composed:
+            return self._anything()
         if not isinstance(schema, Mapping):
             return schema
         made: dict[str, Any] = {}
@@ -156,13 +167,20 @@ class _Walk:
         return value
 
     def _limit(self, made: dict[str, Any], *, composed: bool) -> None:
-        """Give strings, lists and objects without a limit one, and whole numbers a range."""
+        """Give strings, lists, objects and numbers without a limit one, and a type to what has none."""
+        if self.limited and not composed:
+            if not made.keys() & _STRUCTURAL:
+                made |= self._anything()
+            elif "type" not in made and not _TYPED & made.keys():
+                made |= {"type": "object"} if "properties" in made else {}
         kinds = set(_kinds(made))
         if "enum" in made or "const" in made or "$ref" in made:
             return
         if "string" in kinds and self.max_string and not {"maxLength", "pattern", "format"} & made.keys():
             made["maxLength"] = max(self.max_string, _number(made.get("minLength")))
         if "array" in kinds and self.max_items and "maxItems" not in made:
+            if self.limited and not {"items", "prefixItems"} & made.keys():
+                made["items"] = self._anything()
             made["maxItems"] = max(
                 self.max_items, _number(made.get("minItems")), len(made.get("prefixItems", ()))
             )
@@ -176,6 +194,11 @@ class _Walk:
         if "object" in kinds and self.limited and not composed:
             self._limit_object(made)
 
+    def _anything(self) -> dict[str, Any]:
+        """What is written where the schema allows anything: a scalar, which comes to an end."""
+        kinds = ({"type": kind} for kind in ("string", "integer", "number", "boolean", "null"))
+        return {"anyOf": [self.walk(kind, ()) for kind in kinds]}
+
     def _limit_object(self, made: dict[str, Any]) -> None:
         """Bound a map; close an object whose fields are known, and keep the fields it must have if lean."""
         properties = made.get("properties", {})
@@ -183,6 +206,8 @@ class _Walk:
         if not properties:
             if "maxProperties" not in made and not _OPEN - {"additionalProperties"} & made.keys():
                 made["maxProperties"] = max(self.max_items, _number(made.get("minProperties")), len(required))
+            if not _OPEN & made.keys():
+                made["additionalProperties"] = self._anything()
             return
         known = isinstance(required, list) and set(required) <= properties.keys()
         closable = not (_OPEN - _LEAN_CLOSES if self.lean else _OPEN) & made.keys()
