@@ -40,6 +40,9 @@ class AskBody(Body):
     policy: Literal["annotate", "strip", "abstain"] | None = Field(
         default=None, description="Unsupported sentences: marked, removed, or the whole answer withheld."
     )
+    shape: dict[str, Any] | None = Field(
+        default=None, alias="schema", description="JSON schema that the answer must satisfy."
+    )
     stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
     timeout_s: Timeout = None
 
