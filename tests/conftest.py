@@ -3,3 +3,8 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+from hypothesis import settings
+
+settings.register_profile("firstfault", deadline=None)
+settings.load_profile("firstfault")

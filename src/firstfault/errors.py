@@ -49,6 +49,12 @@ class StorageError(FirstfaultError):
     exit_code = 3
 
 
+class OutOfTimeError(FirstfaultError):
+    """The request's time was up before a stage began; what was done so far is on its trace."""
+
+    exit_code = 3
+
+
 class RemoteError(FirstfaultError):
     """A remote endpoint is unreachable, refused the key, or answered what cannot be understood."""
 
@@ -58,3 +64,10 @@ class RemoteError(FirstfaultError):
         super().__init__(message, hint=hint)
         self.transient = transient
         """Whether the same request may succeed later (time-out, 429, 5xx)."""
+
+
+class DeadlineError(RemoteError):
+    """A model, here or behind an endpoint, did not answer within its time limit."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint, transient=True)

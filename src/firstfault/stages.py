@@ -37,5 +37,6 @@ CAUSES: dict[Stage, tuple[str, ...]] = {
 }
 """The causes that each stage can be blamed for, in the order in which they are probed."""
 
-ANY_STAGE_CAUSES = ("over_budget",)
-"""Causes that any stage can be blamed for: it took longer than its latency budget."""
+ANY_STAGE_CAUSES = ("request_failed", "over_budget")
+"""Causes that any stage can be blamed for: it ended the request with an error, or it took longer than its
+latency budget."""

@@ -178,6 +178,8 @@ class Claim:
     """Offsets into `Answer.text`."""
     citations: tuple[int, ...]
     verdict: Support
+    path: str | None = None
+    """In a structured answer, the JSON pointer of the value that says it; None in free text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,13 +269,61 @@ class Generation:
     rendered: str | None
     """The exact text that the model saw; None when only the endpoint knows its template."""
     grammar: str | None
-    """The grammar that bound the output, if the runtime supports one."""
+    """The grammar, or at an endpoint the `response_format`, that bound the output; None = nothing did."""
     raw: str
     finish_reason: str
     """`stop`, `length`, or what the endpoint said."""
     prompt_tokens: int | None
     completion_tokens: int | None
     """None where the endpoint did not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatProblem:
+    """One rule that an output breaks."""
+
+    rule: str
+    """A keyword of JSON Schema (`type`, `required`, `enum`, ...), or what keeps the text from being plain
+    JSON: `invalid_json`, `truncated_output`, `duplicate_key`, `code_fence`, `trailing_comma`, ..."""
+    path: str
+    """JSON pointer (RFC 6901) of the value; empty = the whole output."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatAttempt:
+    """One step towards an output that satisfies its schema, and what it cost."""
+
+    kind: Literal["generated", "repaired", "retried"]
+    raw: str
+    """The text of this step: the generator's own words, or what repair made of them."""
+    problems: tuple[FormatProblem, ...]
+    """What is wrong with it; empty = valid."""
+    finish_reason: str
+    """Of the generation that it stems from."""
+    duration_ms: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    """None where the endpoint did not count; 0 for a repair, which asks nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formatted:
+    """How an output came to satisfy its schema, or which rule it broke at last."""
+
+    schema: Mapping[str, Any]
+    valid: bool
+    """Whether `value` satisfies the schema. Never True for an output that was not validated."""
+    first_try: bool
+    """Whether the generator's first output was valid JSON as it stood; False with `valid` is drift."""
+    value: Any
+    """The parsed output; None when not valid."""
+    attempts: tuple[FormatAttempt, ...]
+    """In order: generated, then repaired and retried as it needed."""
+    constrained: bool
+    """Whether the runtime held the first generation to the schema, or to as much of it as it can express."""
+    cause: str | None
+    """When not valid: `invalid_json`, `schema_violation` or `truncated_output`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,8 +363,14 @@ class Trace:
     """The first stage that was run again; results of earlier stages are those of the original."""
     error: str | None = None
     """What ended the request, if it failed."""
+    error_kind: str | None = None
+    """The class of that error, e.g. `DeadlineError`."""
     case: str | None = None
     """The evaluation case that asked; None for a question of a user."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema that the answer had to satisfy; None = free text."""
+    format: Formatted | None = None
+    """How it came to satisfy the schema; None for free text, an abstention, or when nothing was generated."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""
@@ -388,6 +444,8 @@ class CaseResult:
     """Per stage, then `time_to_first_token` and `total`."""
     error: str | None = None
     """What ended the request, if it failed."""
+    case: Case | None = None
+    """The case itself, so that a run can be diagnosed without its file; None in runs of older versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,3 +492,171 @@ class Run:
     finished: bool = False
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """By name; empty until the run is finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What to do about a cause."""
+
+    summary: str
+    """One sentence."""
+    patch: Mapping[str, Scalar] = field(default_factory=dict)
+    """`section.key` → value: the settings to change; empty when no setting repairs it."""
+    command: str | None = None
+    """What to run, where a command repairs it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """The first fault of one case."""
+
+    case_id: str
+    """Of the case; the trace's own id where there is no case."""
+    trace_id: str | None
+    stage: str
+    cause: str
+    verified: bool
+    """Whether an intervention recovered the case; otherwise the cause is a hypothesis."""
+    evidence: str
+    """What the probe saw, in a sentence that a person can check."""
+    patch: Mapping[str, Scalar] = field(default_factory=dict)
+    """The settings that recovered the case, where settings did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """A case that failed and whose first fault the probes could not name."""
+
+    case_id: str
+    trace_id: str | None
+    reason: str
+    next_probe: str
+    """What would decide it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A cause with the cases it explains."""
+
+    stage: str
+    cause: str
+    cases: tuple[str, ...]
+    """Ids of the cases whose first fault this is."""
+    share: float
+    """Of all cases that were looked at."""
+    ci_low: float
+    ci_high: float
+    """95 % interval of the share (Wilson)."""
+    verified: int
+    """In how many of the cases an intervention recovered the case."""
+    evidence: str
+    """Of the example."""
+    example: str | None
+    """A trace to look at."""
+    remedy: Remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A question of the decision tree with what was measured there."""
+
+    stage: str
+    question: str
+    measured: str
+    """The number that answers it, in words."""
+    examined: int
+    """Cases that reached this question."""
+    lost: int
+    """Cases whose first fault is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long one component took over the requests that were looked at."""
+
+    component: str
+    """A stage, `first_token` (from the start of generation to the first text) or `total`."""
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    share: float
+    """Of the median request."""
+    budget_ms: float | None
+    """From the settings; None = not judged."""
+    over: int
+    """Requests that took longer than the budget."""
+    baseline_ms: float | None = None
+    """Median of the run that it is compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What broke first, and how that is known."""
+
+    scope: str
+    """What was looked at: a run, a trace, a window."""
+    healthy: bool
+    """Nothing beyond what is tolerated; False also where only `unknown` cases are left beyond it."""
+    primary: Finding | None
+    findings: tuple[Finding, ...]
+    """Beyond what is tolerated, the primary one first, then by number of cases."""
+    scattered: tuple[Finding, ...]
+    """Single cases within what the playbook tolerates: no fault of the application."""
+    unknown: tuple[Undecided, ...]
+    flaky: tuple[str, ...]
+    """Cases whose answer changed between identical runs; blamed on no stage."""
+    cases: int
+    """Cases that were looked at."""
+    failing: int
+    """Cases that failed in any way."""
+    path: tuple[Node, ...]
+    """The decision tree in the order of the stages."""
+    latency: tuple[Timing, ...]
+    """Every component that was timed, in the order of the stages, then the total."""
+    model_calls: int
+    """Generations that the interventions asked for."""
+    next_command: str
+    """What to run next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEffect:
+    """What a patch did to a metric that it was not meant for."""
+
+    metric: str
+    before: float
+    after: float
+    delta: float
+    p_value: float
+    """Of a paired permutation test, adjusted for the number of metrics (Holm)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A patch that was tried on cases it was not chosen on."""
+
+    stage: str
+    cause: str
+    patch: Mapping[str, Scalar]
+    metric: str
+    """What the patch was to improve."""
+    before: float
+    after: float
+    delta: float
+    """Gain in the direction of better, on the holdout."""
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float
+    """Of a paired permutation test on the holdout, adjusted for the number of trials (Holm)."""
+    n: int
+    """Cases of the holdout."""
+    verified: bool
+    """Proven: better on the holdout, and no other metric significantly worse."""
+    reason: str
+    """Why it is verified, or why not."""
+    latency_before_ms: float | None
+    latency_after_ms: float | None
+    """Median of the whole request."""
+    side_effects: tuple[SideEffect, ...] = ()
+    repair: str | None = None
+    """What was made anew beside the patch: `rechunk`, `reembed` or `reindex`."""

@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,34 @@ def test_a_document_whose_new_version_is_broken_stays_as_it_was(
     report = ingest(collection, [docs], chunker=chunker, prune=True)
     assert counts(report) == (0, 0, 1, 0, 1)
     assert collection.document("hours.txt").text.startswith("We open")
+    (failed,) = report.failed
+    (recorded,) = collection.failures()
+    assert (failed.document_id, failed.stale) == (recorded.document_id, recorded.stale) == ("hours.txt", 1)
+    (docs / "hours.txt").write_text("We open late.\n")
+    assert counts(ingest(collection, [docs], chunker=chunker)) == (0, 1, 1, 0, 0)
+    assert collection.failures() == []
+
+
+def test_what_fails_the_first_time_leaves_nothing_old_behind(
+    collection: Collection, docs: Path, chunker: Chunker
+) -> None:
+    (docs / "new.pdf").write_bytes(b"rubbish")
+    (failed,) = ingest(collection, [docs], chunker=chunker).failed
+    assert (failed.document_id, failed.stale) == ("new.pdf", 0)
+
+
+def test_the_documents_of_a_file_that_cannot_be_opened_are_counted_as_old(
+    collection: Collection, tmp_path: Path, chunker: Chunker
+) -> None:
+    whole = gzip.compress(b'{"id": "1", "text": "one"}\n{"id": "2", "text": "two"}\n')
+    packed, other = tmp_path / "a.jsonl.gz", tmp_path / "b.txt"
+    packed.write_bytes(whole)
+    other.write_text("text")
+    ingest(collection, [packed, other], chunker=chunker)
+    packed.write_bytes(whole[:5])
+    report = ingest(collection, [other, packed], chunker=chunker)
+    (failed,) = report.failed
+    assert (failed.source, failed.document_id, failed.stale) == (str(packed), None, 2)
 
 
 def test_prune_retires_what_is_gone_from_under_the_roots_only(
@@ -184,6 +213,8 @@ def test_prune_spares_the_documents_of_a_file_with_bad_lines(
     assert counts(report) == (0, 0, 1, 0, 1)
     assert "not pruned" in report.notes[0]
     assert set(collection.revisions()) == {"1", "2"}
+    (failure,) = collection.failures()
+    assert (failure.source, failure.document_id, failure.stale) == (f"{records}:2", "2", 1)
 
 
 def test_a_file_elsewhere_with_the_same_id_does_not_replace_silently(
@@ -273,6 +304,26 @@ def test_documents_from_python(collection: Collection, chunker: Chunker) -> None
     assert counts(changed) == (0, 2, 0, 0, 0)
 
 
-def test_one_id_twice_from_python_is_an_error(collection: Collection, chunker: Chunker) -> None:
-    with pytest.raises(InputError, match="Two documents have the id 'a'"):
-        ingest_documents(collection, [made("a"), made("a")], chunker=chunker)
+def test_one_id_twice_from_python_fails_the_second(collection: Collection, chunker: Chunker) -> None:
+    report = ingest_documents(collection, [made("a"), made("a", "other"), made("b")], chunker=chunker)
+    assert counts(report) == (2, 0, 0, 0, 1)
+    assert "Two documents have the id 'a'" in report.failed[0].reason
+    assert report.failed[0].stale == 0
+    again = ingest_documents(collection, [made("a"), made("a", "other"), made("b")], chunker=chunker)
+    assert counts(again) == (0, 0, 2, 0, 1)
+
+
+def test_one_id_twice_stops_nothing_else_and_leaves_nothing_old(
+    collection: Collection, docs: Path, tmp_path: Path, chunker: Chunker
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "hours.txt").write_text("Other hours.")
+    (other / "more.txt").write_text("More.")
+    (other / "out").symlink_to(tmp_path, target_is_directory=True)
+    report = ingest(collection, [docs, other], chunker=chunker)
+    assert counts(report) == (3, 0, 0, 0, 1)
+    (failed,) = report.failed
+    assert (failed.source, failed.document_id, failed.stale) == (str(other / "hours.txt"), "hours.txt", 0)
+    assert any("not followed" in note for note in report.notes)
+    assert collection.document("hours.txt").text.startswith("We open")

@@ -1,7 +1,7 @@
 """Collections: the catalog (SQL, the truth), the embedding cache, the index (derived), filters and fusion."""
 
 from firstfault.collection.collection import Collection
-from firstfault.collection.filters import Filter, parse_where, render
+from firstfault.collection.filters import Filter, admits, parse_where, render
 from firstfault.collection.fusion import fuse, rerank
 from firstfault.collection.records import (
     Acknowledged,
@@ -10,6 +10,7 @@ from firstfault.collection.records import (
     Failure,
     GcReport,
     Recovery,
+    Revision,
 )
 from firstfault.collection.writer import check_document
 
@@ -22,6 +23,8 @@ __all__ = [
     "Filter",
     "GcReport",
     "Recovery",
+    "Revision",
+    "admits",
     "check_document",
     "fuse",
     "parse_where",

@@ -1,20 +1,21 @@
 """The catalog of one collection: every revision of every document, when it was valid, and its chunks.
 
-In: ids, keys, a corpus version. Out: documents and chunks as they were at that version. Nothing is changed
-here; `writer` does that.
+In: ids, keys, a corpus version. Out: documents and chunks as they were at that version. Nothing of the
+corpus is changed here; `writer` does that.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, insert, or_, select
 
-from firstfault.collection.database import reading
+from firstfault.collection.database import reading, writing
 from firstfault.collection.filters import FieldKind
 from firstfault.collection.index import FOREVER, Span
-from firstfault.collection.records import DocumentRow, Failure
+from firstfault.collection.records import DocumentRow, Failure, Revision
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -22,6 +23,7 @@ from firstfault.collection.schema import (
     embeddings,
     failures,
     fields,
+    token_counts,
     versions,
 )
 from firstfault.errors import InputError
@@ -39,6 +41,23 @@ _OWNER_COLUMNS = (
     documents.c.valid_from,
     documents.c.valid_to,
 )
+_CHUNKS_WITH_OWNERS = """
+    SELECT c.id, c.start, c."end", c.text,
+        d.id, d.collection_id, d.document_id, d.revision, d.title, d.metadata, d.valid_from, d.valid_to
+    FROM json_each(?) AS k CROSS JOIN chunks AS c ON c.id = k.value
+    CROSS JOIN documents AS d ON d.id = c.document_row
+"""
+_STORED_SIGNS = """
+    SELECT c.id, e.tokens FROM json_each(?) AS k CROSS JOIN chunks AS c ON c.id = k.value
+    CROSS JOIN embeddings AS e ON e.id = c.embedding_row
+"""
+_COUNTED = """
+    SELECT t.chunk, t.tokens FROM json_each(?) AS k CROSS JOIN token_counts AS t ON t.chunk = k.value
+    AND t.counter = ?
+"""
+# These three run in every request, so they are written for SQLite as they stand: one text however many keys,
+# which it compiles once, and CROSS JOIN, which it does not reorder. As expressions they took 4 x as long.
+
 _PAGE = 1000
 """Rows that are read at a time where all are read."""
 
@@ -92,14 +111,8 @@ class Catalog:
 
     def documents(self) -> Iterator[DocumentRow]:
         """Live documents by id."""
-        parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
         query = (
-            select(
-                *_OWNER_COLUMNS,
-                documents.c.source,
-                func.length(documents.c.text).label("characters"),
-                parts.label("chunks"),
-            )
+            select(*_OWNER_COLUMNS, documents.c.source, *_sizes())
             .where(self._valid(None))
             .order_by(documents.c.document_id)
         )
@@ -115,6 +128,29 @@ class Catalog:
                     chunks=row.chunks,
                     valid_from=row.valid_from,
                 )
+
+    def revisions_of(self, document_id: str) -> list[Revision]:
+        """Every revision of a document that is still kept, oldest first."""
+        query = (
+            select(*_OWNER_COLUMNS, documents.c.source, *_sizes())
+            .where(documents.c.collection_id == self.id, documents.c.document_id == document_id)
+            .order_by(documents.c.valid_from, documents.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [
+                Revision(
+                    document_id=row.document_id,
+                    revision=row.revision,
+                    title=row.title,
+                    source=row.source,
+                    metadata=row.metadata,
+                    characters=row.characters,
+                    chunks=row.chunks,
+                    valid_from=row.valid_from,
+                    valid_to=row.valid_to,
+                )
+                for row in connection.execute(query)
+            ]
 
     def chunk(self, chunk_id: str, version: int | None) -> Chunk:
         """The chunk with this id; without a version also one that is no longer valid."""
@@ -171,13 +207,21 @@ class Catalog:
 
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks, empty where none were stored."""
-        query = (
-            select(chunks.c.id, embeddings.c.tokens)
-            .join(embeddings, embeddings.c.id == chunks.c.embedding_row)
-            .where(chunks.c.id.in_(keys))
-        )
         with reading(self.engine) as connection:
-            return {key: tokens or b"" for key, tokens in connection.execute(query)}
+            rows = connection.exec_driver_sql(_STORED_SIGNS, (json.dumps(keys),))
+            return {key: tokens or b"" for key, tokens in rows}
+
+    def token_counts(self, counter: str, keys: Sequence[int]) -> dict[int, int]:
+        """Tokens of chunks as a generator counts them, where that is known."""
+        with reading(self.engine) as connection:
+            rows = connection.exec_driver_sql(_COUNTED, (json.dumps(keys), counter))
+            return {key: tokens for key, tokens in rows}  # noqa: C416 - rows are typed
+
+    def remember_token_counts(self, counter: str, counts: Mapping[int, int]) -> None:
+        """Keep what a generator counted; what is known already stays."""
+        values = [{"chunk": key, "counter": counter, "tokens": tokens} for key, tokens in counts.items()]
+        with writing(self.engine) as connection:
+            connection.execute(insert(token_counts).prefix_with("OR IGNORE"), values)
 
     def vectors(self, keys: Sequence[int]) -> dict[int, FloatArray]:
         """The dense vectors of chunks, as the embedder made them."""
@@ -232,10 +276,24 @@ class Catalog:
 
     def failures(self) -> list[Failure]:
         """Sources that could not be ingested, by name."""
-        query = select(failures).where(failures.c.collection_id == self.id).order_by(failures.c.source)
+        live = documents.c.id.is_not(None) | failures.c.document_id.is_(None)
+        same = (documents.c.document_id == failures.c.document_id) & self._valid(None)
+        query = (
+            select(failures, live.label("live"))
+            .join(documents, same, isouter=True)
+            .where(failures.c.collection_id == self.id)
+            .order_by(failures.c.source)
+        )
         with reading(self.engine) as connection:
             return [
-                Failure(source=row.source, reason=row.reason, at=row.at) for row in connection.execute(query)
+                Failure(
+                    source=row.source,
+                    reason=row.reason,
+                    at=row.at,
+                    document_id=row.document_id,
+                    stale=row.stale if row.live else 0,
+                )
+                for row in connection.execute(query)
             ]
 
     def counts(self) -> Mapping[str, int]:
@@ -268,21 +326,18 @@ class Catalog:
             return connection.scalar(query)
 
     def _rows(self, keys: Sequence[int]) -> dict[int, tuple[int, int, str, _Owner]]:
-        """Start, end and text of every chunk, and its document; by primary key alone.
-
-        Two look-ups instead of a join: SQLite would walk the documents of the collection to join them.
-        """
-        chunk_columns = (chunks.c.id, chunks.c.start, chunks.c.end, chunks.c.text, chunks.c.document_row)
+        """Start, end and text of every chunk, and its document; by primary key alone."""
+        owners: dict[int, _Owner] = {}
+        found = {}
         with reading(self.engine) as connection:
-            rows = connection.execute(select(*chunk_columns).where(chunks.c.id.in_(keys))).all()
-            query = select(*_OWNER_COLUMNS).where(documents.c.id.in_({row[-1] for row in rows}))
-            owners = {
-                row: _Owner(collection, document_id, revision, title, metadata, _span(valid_from, valid_to))
-                for row, collection, document_id, revision, title, metadata, valid_from, valid_to in (
-                    connection.execute(query)
-                )
-            }
-        return {key: (start, end, text, owners[row]) for key, start, end, text, row in rows}
+            rows = connection.exec_driver_sql(_CHUNKS_WITH_OWNERS, (json.dumps(keys),)).all()
+        for key, start, end, text, owner, *about in rows:
+            if owner not in owners:
+                collection, document_id, revision, title, metadata, valid_from, valid_to = about
+                span = _span(valid_from, valid_to)
+                owners[owner] = _Owner(collection, document_id, revision, title, json.loads(metadata), span)
+            found[key] = (start, end, text, owners[owner])
+        return found
 
     def _valid(self, version: int | None) -> ColumnElement[bool]:
         ours = documents.c.collection_id == self.id
@@ -316,6 +371,12 @@ def _chunk_query() -> Select[Any]:
         documents.c.title,
         documents.c.metadata,
     ).join(documents, documents.c.id == chunks.c.document_row)
+
+
+def _sizes() -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Columns `characters` and `chunks` of a document."""
+    parts = select(func.count()).where(chunks.c.document_row == documents.c.id).scalar_subquery()
+    return func.length(documents.c.text).label("characters"), parts.label("chunks")
 
 
 def _chunk(row: Row[Any]) -> Chunk:

@@ -5,7 +5,7 @@ In: chunked documents, questions, vectors, filters. Out: candidates with scores,
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,9 @@ from firstfault.collection.check import check
 from firstfault.collection.database import FILE, connect, reading, writing
 from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import Index
-from firstfault.collection.lexical import Lexicon
+from firstfault.collection.lexical import DEFAULT_LANGUAGE, Lexicon
 from firstfault.collection.lock import HomeLock
+from firstfault.collection.readonly import borrow, give_back, is_read_only
 from firstfault.collection.records import (
     Acknowledged,
     CollectionInfo,
@@ -28,6 +29,7 @@ from firstfault.collection.records import (
     Failure,
     GcReport,
     Recovery,
+    Revision,
 )
 from firstfault.collection.recovery import open_index, reconcile
 from firstfault.collection.schema import collections, failures
@@ -65,6 +67,10 @@ class Collection:
         self._lexicon = Lexicon(row.language)
         self._fields: tuple[int, dict[str, set[FieldKind]]] | None = None
         self._folder = home / "index" / row.name
+        self.read_only = is_read_only(home)
+        """Whether the home cannot be written; the index is then searched in a temporary copy."""
+        if self.read_only:
+            self._folder = borrow(self._folder)
         self._index, reason = open_index(self._folder, self._open_folder, self._catalog)
         self._writer = self._new_writer()
         done = reconcile(self._catalog, self._index, self._writer)
@@ -80,17 +86,16 @@ class Collection:
         settings: Settings,
         embedder: Embedder | None = None,
         write: bool = True,
-        language: str = "english",
     ) -> "Collection":
         """Open a collection; `write` says whether it is created when it is absent.
 
-        `embedder` is needed to create it and to add documents. `language` is the stemmer of the lexical arm,
-        taken when the collection is created: a Snowball language or "none".
+        `embedder` is needed to create it and to add documents. `settings.index.language` is taken when the
+        collection is created.
 
         Raises:
             LockedError: another process has the home.
             MissingError: there is no such collection and it must not be created.
-            MismatchError: it was made with another embedder, or by a newer Firstfault.
+            MismatchError: it was made with another embedder or language, or by a newer Firstfault.
             StorageError: the disk refused.
         """
         if not _NAME.fullmatch(name):
@@ -108,7 +113,9 @@ class Collection:
         try:
             row = _find(engine, name)
             if row is None:
+                language = settings.index.language or DEFAULT_LANGUAGE
                 row = _create(engine, home, name, embedder if write else None, language)
+            _compare_language(row, settings.index.language)
             if embedder is not None:
                 _compare_embedder(row, embedder)
             return cls(home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder)
@@ -164,9 +171,26 @@ class Collection:
         """Live document id → revision."""
         return self._catalog.revisions()
 
-    def record_failure(self, source: str, reason: str) -> None:
-        """Note that a source could not be ingested; forgotten when one of its documents is stored."""
-        values = {"collection_id": self._row.id, "source": source, "reason": reason, "at": changes.now()}
+    def revisions_of(self, document_id: str) -> list[Revision]:
+        """Every revision of a document that is still kept, retired ones included, oldest first."""
+        return self._catalog.revisions_of(document_id)
+
+    def record_failure(
+        self, source: str, reason: str, *, document_id: str | None = None, stale: int = 0
+    ) -> None:
+        """Note that a source could not be ingested; forgotten when one of its documents is stored.
+
+        `document_id` is the document that it would have become; `stale` says how many documents are served
+        as an earlier ingest read them, since this source could not be read.
+        """
+        values = {
+            "collection_id": self._row.id,
+            "source": source,
+            "reason": reason,
+            "at": changes.now(),
+            "document_id": document_id,
+            "stale": stale,
+        }
         ours = (failures.c.collection_id == self._row.id, failures.c.source == source)
         with writing(self._engine) as connection:
             connection.execute(delete(failures).where(*ours))
@@ -212,6 +236,23 @@ class Collection:
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks (`models.tokenvectors`); empty where none were stored."""
         return self._catalog.token_vectors(keys)
+
+    def vectors(self, keys: Iterable[int]) -> dict[int, FloatArray]:
+        """The stored vectors (dimension,) of chunks, live or retired, as the embedder made them.
+
+        Keys that the catalog does not have are absent.
+        """
+        return {
+            key: vector for part in changes.parts(keys) for key, vector in self._catalog.vectors(part).items()
+        }
+
+    def token_counts(self, counter: str, keys: Sequence[int]) -> dict[int, int]:
+        """Tokens that chunks take in a prompt, where the generator with this fingerprint has counted them."""
+        return self._catalog.token_counts(counter, keys)
+
+    def remember_token_counts(self, counter: str, counts: Mapping[int, int]) -> None:
+        """Keep what a generator counted, key → tokens, until `gc` drops the chunk."""
+        self._catalog.remember_token_counts(counter, counts)
 
     def dense(
         self,
@@ -294,6 +335,10 @@ class Collection:
             fields={name: tuple(sorted(kinds)) for name, kinds in sorted(self.fields().items())},
         )
 
+    def announce(self, url: str) -> None:
+        """Say in the home's lock where this process can be reached over HTTP."""
+        self._lock.announce(url)
+
     def check(self) -> list[Verdict]:
         """Whether what is stored holds together, for the doctor."""
         return list(check(self._catalog, self._index, self._folder))
@@ -308,6 +353,8 @@ class Collection:
         finally:
             self._engine.dispose()
             self._lock.release()
+            if self.read_only:
+                give_back(self._folder)
 
     def __enter__(self) -> "Collection":
         return self
@@ -376,6 +423,17 @@ def _compare_embedder(row: Row[Any], embedder: Embedder) -> None:
         f"and the settings name {embedder.name} ({embedder.fingerprint[:12]}): "
         "their vectors cannot be compared.",
         hint=f"Set embedder.model back to {row.embedder}, or ingest into another --collection or --home.",
+    )
+
+
+def _compare_language(row: Row[Any], language: str | None) -> None:
+    """Refuse to search stems of one language with those of another."""
+    if language is None or language == row.language:
+        return
+    raise MismatchError(
+        f"The collection '{row.name}' was made with index.language = {row.language!r}, "
+        f"and the settings say {language!r}: their terms cannot be compared.",
+        hint=f"Set index.language back to {row.language!r}, or ingest into another --collection or --home.",
     )
 
 

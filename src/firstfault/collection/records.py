@@ -30,6 +30,11 @@ class Failure:
     reason: str
     at: str
     """UTC, ISO 8601."""
+    document_id: str | None = None
+    """The document that it would have become; None where that could not be read, e.g. a folder that cannot
+    be opened or a line that is not JSON."""
+    stale: int = 0
+    """Documents that are served as an earlier ingest read them, since the source could not be read now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,23 @@ class DocumentRow:
     chunks: int
     valid_from: int
     """Corpus version since which this revision is live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A document as it was for a while; `Collection.document` gives its text at `valid_from`."""
+
+    document_id: str
+    revision: str
+    title: str
+    source: str
+    metadata: Metadata
+    characters: int
+    chunks: int
+    valid_from: int
+    """First corpus version that has it."""
+    valid_to: int | None
+    """First corpus version that no longer has it; None while it is live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +96,7 @@ class CollectionInfo:
     language: str
     """Stemmer of the lexical arm."""
     fields: dict[str, tuple[str, ...]]
-    """Metadata field of live documents → kinds of its values: text, number, boolean."""
+    """Metadata field of live documents → kinds of its values: text, number, boolean, date (a text, too)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

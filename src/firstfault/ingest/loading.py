@@ -14,7 +14,7 @@ from firstfault.ingest.format import Extracted
 from firstfault.ingest.metadata import filterable
 from firstfault.ingest.readers import MAX_FILE_BYTES, READERS_VERSION, format_of, read, too_large
 from firstfault.ingest.run import Run
-from firstfault.ingest.sources import Source, parse_record, read_lines
+from firstfault.ingest.sources import Source, parse_record, read_lines, second_id
 from firstfault.types import Document
 
 
@@ -34,7 +34,7 @@ def changed_sources(run: Run, sources: Sequence[Source], flags: Mapping[str, Any
                 _refuse_other_owner(run, source)
                 extracted = _extract(source.id, data)
             except InputError as error:
-                run.fail(source.place, str(error), source.size)
+                run.fail(source.place, str(error), source.size, source.id)
                 continue
             folders = [str(folder) for folder in reversed(Path(source.id).parents) if str(folder) != "."]
             automatic = {"path": source.id} | ({"folder": folders} if folders else {})
@@ -58,36 +58,33 @@ def _from_records(
                 record = parse_record(line)
                 extracted = Extracted(text=clean(record["text"]), title=record.get("title"))
             except InputError as error:
-                run.fail(source.place, str(error), source.size)
+                run.fail(source.place, str(error), source.size, source.id)
                 continue
             if record["id"] != source.id:
-                run.fail(source.place, "It changed while it was read. Ingest it again.", source.size)
+                reason = "It changed while it was read. Ingest it again."
+                run.fail(source.place, reason, source.size, source.id)
                 continue
             foreign |= set(record) - {"id", "title", "text", "metadata"}
             given = record.get("metadata") or {}
             yield _document(run, source, revision, extracted, dict(given) | dict(flags))
     except (OSError, EOFError) as error:
         for source in by_line.values():
-            run.fail(source.place, f"It cannot be read: {error}. Check the file.", source.size)
+            reason = f"It cannot be read: {error}. Check the file."
+            run.fail(source.place, reason, source.size, source.id)
     if foreign:
         names = ", ".join(sorted(foreign))
         run.notes.append(f"{path}: fields left out: {names}; put them into 'metadata' to keep them")
 
 
 def changed_documents(run: Run, documents: Iterable[Document]) -> Iterator[Document]:
-    """Give documents made in Python their revisions, and pass over what is unchanged.
-
-    Raises:
-        InputError: two documents have one id.
-    """
+    """Give documents made in Python their revisions, and pass over what is unchanged."""
     salt = _digest(READERS_VERSION, run.chunker.fingerprint)
     seen: dict[str, str] = {}
     for document in documents:
         if document.id in seen:
-            raise InputError(
-                f"Two documents have the id {document.id!r}: {seen[document.id]} and {document.source}.",
-                hint="Change one id.",
-            )
+            second = second_id(document.id, seen[document.id], document.source)
+            run.fail(second.source, second.reason, len(document.text), document.id)
+            continue
         seen[document.id] = document.source
         size = len(document.text)
         result = filterable(document.metadata)
@@ -95,10 +92,11 @@ def changed_documents(run: Run, documents: Iterable[Document]) -> Iterator[Docum
         try:
             text = clean(document.text)
         except InputError as error:
-            run.fail(document.source, str(error), size)
+            run.fail(document.source, str(error), size, document.id)
             continue
         if not text.strip():
-            run.fail(document.source, "There is no text in it. Leave it out, or give it a text.", size)
+            reason = "There is no text in it. Leave it out, or give it a text."
+            run.fail(document.source, reason, size, document.id)
             continue
         revision = _digest(salt, document.id, document.title, _canonical(result.metadata), text)
         if not run.is_unchanged(document.id, revision, size):
@@ -151,7 +149,7 @@ def _refuse_other_owner(run: Run, source: Source) -> None:
     """Refuse a file whose id a file elsewhere has: `a/notes.md` must not silently replace `b/notes.md`."""
     if source.id not in run.live:
         return
-    owner = run.source_of(source.id)
+    owner = run.sources_of_live.get(source.id)
     if owner is None or owner == str(source.path) or not Path(owner).exists():
         return
     raise InputError(

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 from firstfault.ingest.chunking import Chunker
-from firstfault.ingest.sources import Failed
+from firstfault.ingest.sources import Failed, file_of
 from firstfault.types import ChunkedDocument, Document
 
 _BATCH_DOCUMENTS = 64
@@ -63,7 +64,9 @@ class Collection(Protocol):
     def failures(self) -> Sequence[RecordedFailure]:
         """Sources that could not be ingested."""
 
-    def record_failure(self, source: str, reason: str) -> None:
+    def record_failure(
+        self, source: str, reason: str, *, document_id: str | None = None, stale: int = 0
+    ) -> None:
         """Remember that a source could not be ingested."""
 
     def forget_failures(self, sources: Iterable[str]) -> None:
@@ -117,7 +120,7 @@ class IngestReport:
         return self.chunks / max(self.seconds, 1e-9)
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
     """The state of one ingest."""
 
@@ -126,8 +129,9 @@ class Run:
     progress: Callable[[Progress], None] | None
     started: float = field(default_factory=time.perf_counter)
     live: dict[str, str] = field(init=False)
-    sources_of_live: dict[str, str] | None = None
     sizes: dict[str, int] = field(default_factory=dict)
+    current: set[str] = field(default_factory=set)
+    """Documents that the collection now holds as their sources are."""
     failed: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     total: int = 0
@@ -152,6 +156,7 @@ class Run:
             self.chunks += done.chunks
             self.cached += done.cached
             self.truncated += done.truncated
+            self.current.add(done.document_id)
             self.finish(self.sizes.pop(done.document_id, 0))
 
     def finish(self, size: int) -> None:
@@ -168,9 +173,9 @@ class Run:
                 )
             )
 
-    def fail(self, place: str, reason: str, size: int) -> None:
+    def fail(self, place: str, reason: str, size: int, document_id: str | None) -> None:
         """Record a source that did not become a document."""
-        self.failed.append(Failed(source=place, reason=reason))
+        self.failed.append(Failed(source=place, reason=reason, document_id=document_id))
         self.finish(size)
 
     def is_unchanged(self, document_id: str, revision: str, size: int) -> bool:
@@ -179,19 +184,36 @@ class Run:
             self.sizes[document_id] = size
             return False
         self.unchanged += 1
+        self.current.add(document_id)
         self.finish(size)
         return True
 
-    def source_of(self, document_id: str) -> str | None:
-        """Where the live document with this id came from."""
-        if self.sources_of_live is None:
-            self.sources_of_live = {row.id: row.source for row in self.collection.documents()}
-        return self.sources_of_live.get(document_id)
+    @cached_property
+    def sources_of_live(self) -> dict[str, str]:
+        """Live document id → where it came from. Read when first asked for: few runs need it."""
+        return {row.id: row.source for row in self.collection.documents()}
 
     def record_failures(self) -> None:
         """Tell the collection what failed, so that `status` can show it."""
+        self.failed = [replace(failure, stale=self._stale(failure)) for failure in self.failed]
         for failure in self.failed:
-            self.collection.record_failure(failure.source, failure.reason)
+            self.collection.record_failure(
+                failure.source, failure.reason, document_id=failure.document_id, stale=failure.stale
+            )
+
+    def _stale(self, failure: Failed) -> int:
+        """How many documents an earlier ingest read from a source that cannot be read now."""
+        if failure.document_id is not None:
+            source = self.sources_of_live.get(failure.document_id)
+            if source is None or failure.document_id in self.current:
+                return 0
+            file = file_of(source)
+            return int(file == file_of(failure.source) or not file.exists())
+        inside = (f"{failure.source}:", f"{failure.source}/")
+        return sum(
+            document_id not in self.current and (source == failure.source or source.startswith(inside))
+            for document_id, source in self.sources_of_live.items()
+        )
 
     def report(self, retired: int, skipped: Mapping[str, int]) -> IngestReport:
         """Sum up."""

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from firstfault.errors import ConfigError, FirstfaultError, InputError, RemoteError
+from firstfault.errors import ConfigError, DeadlineError, FirstfaultError, InputError, RemoteError
 
 if TYPE_CHECKING:
     import openai
@@ -81,7 +81,7 @@ class Endpoint:
             return error
         if isinstance(error, openai.APITimeoutError | TimeoutError):
             hint = "Check the endpoint's load, or raise timeout_s."
-            return RemoteError(f"{where} did not answer in time.", hint=hint, transient=True)
+            return DeadlineError(f"{where} did not answer in time.", hint=hint)
         if isinstance(error, openai.APIConnectionError):
             hint = "Check that the server runs, base_url, and the network: firstfault doctor."
             return RemoteError(f"{self.base_url} cannot be reached.", hint=hint, transient=True)

@@ -11,15 +11,15 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.errors import ConfigError, InputError, MissingError, RemoteError
+from firstfault.errors import ConfigError, DeadlineError, InputError, MissingError, RemoteError
 from firstfault.models import store
-from firstfault.models.generator import BlankRun, Delta, FinishReason, check_request
+from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
 from firstfault.models.gguf import read_header
 from firstfault.models.threads import default_threads
 from firstfault.types import Message
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     import xllamacpp  # type: ignore[import-untyped]
 
 _DEFAULT_WINDOW = 4096
+_MARK = "~held~"
+_MARK_TOKENS = 8
+"""What shows that a grammar is in force, and tokens enough to write it."""
 _BETWEEN = "\n\n"
 """What stands between the parts of a prompt."""
+_FENCE = "<"
+"""What the next part begins with: blank lines at the end of a text are tokens of another kind."""
 _BATCH = 256
 """Prompt tokens between two chances to stop."""
 _SPINS = "1000"
@@ -82,6 +87,7 @@ class LlamaGenerator:
         self._connection: http.client.HTTPConnection | None = None
         self._server: xllamacpp.Server | None = None
         self._closed = False
+        self._held: dict[str, bool] = {}
         self._running: set[threading.Event] = set()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="llama")
         adapter_digest = hashlib.sha256(self._adapter.read_bytes()).hexdigest() if self._adapter else ""
@@ -103,19 +109,22 @@ class LlamaGenerator:
         return len(self._post("/tokenize", body)["tokens"])
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text where the texts follow one another, a blank line between: as in a prompt.
+        """Tokens of each text with the blank line that follows it, as in a prompt of several texts.
 
         One call for all of them. A token that spans a boundary counts for the text in which it begins.
         """
         if not texts:
             return []
         parts = [self._defuse(text) for text in texts]
-        body = {"content": _BETWEEN.join(parts), "add_special": False, "with_pieces": True}
+        content = "".join(f"{part}{_BETWEEN}" for part in parts) + _FENCE
+        body = {"content": content, "add_special": False, "with_pieces": True}
         ends = list(accumulate(len(f"{part}{_BETWEEN}".encode()) for part in parts))
         counts, position, begin = [0] * len(parts), 0, 0
         for token in self._post("/tokenize", body)["tokens"]:
-            while position < len(parts) - 1 and begin >= ends[position]:
+            while position < len(parts) and begin >= ends[position]:
                 position += 1
+            if position == len(parts):
+                break
             counts[position] += 1
             piece = token["piece"]
             begin += len(piece.encode()) if isinstance(piece, str) else len(piece)
@@ -126,6 +135,32 @@ class LlamaGenerator:
         prompt: str = self._post("/apply-template", {"messages": self._turns(messages)})["prompt"]
         return prompt
 
+    async def constrain(self, schemas: Sequence[Mapping[str, Any]]) -> Constraint | None:
+        """What holds llama.cpp to the first of these schemas that it can express, else to any JSON.
+
+        The runtime drops a grammar that it cannot compile and writes freely, without a word. So each schema
+        is tried behind a mark that only the grammar can bring forth, and counts when the mark comes.
+        """
+        for rung, schema in enumerate((*schemas, {})):
+            body = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
+            if body not in self._held:
+                self._held[body] = await self._holds(body)
+            if self._held[body]:
+                return Constraint(
+                    rung=rung if rung < len(schemas) else -1,
+                    grammar=f"%llguidance {{}}\nstart: %json {body}\n",
+                )
+        return None
+
+    async def _holds(self, body: str) -> bool:
+        """Whether the runtime compiles a grammar for this schema."""
+        grammar = f'%llguidance {{}}\nstart: "{_MARK}" value\nvalue: %json {body}\n'
+        written = ""
+        turn = (Message(role="user", content="-"),)
+        async for delta in self.stream(turn, max_tokens=_MARK_TOKENS, grammar=grammar):
+            written += delta.text
+        return written.startswith(_MARK)
+
     async def stream(
         self,
         messages: Sequence[Message],
@@ -134,6 +169,7 @@ class LlamaGenerator:
         temperature: float = 0.0,
         seed: int = 0,
         grammar: str | None = None,
+        constraint: Constraint | None = None,
         stop: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> AsyncIterator[Delta]:
@@ -151,8 +187,8 @@ class LlamaGenerator:
             "cache_prompt": False,  # a reused prefix is computed in other batches: other roundings
             "lora": self._lora,
         }
-        if grammar is not None:
-            request["grammar"] = grammar
+        if constraint is not None or grammar is not None:
+            request["grammar"] = constraint.grammar if constraint is not None else grammar
 
         chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
         stopped = threading.Event()
@@ -184,7 +220,7 @@ class LlamaGenerator:
         except TimeoutError:
             message = f"{self.name} did not finish within {timeout_s} s."
             hint = "Allow more time, fewer tokens, or a shorter context."
-            raise RemoteError(message, hint=hint, transient=True) from None
+            raise DeadlineError(message, hint=hint) from None
         finally:
             stopped.set()
             self._running.discard(stopped)
@@ -276,14 +312,17 @@ class LlamaGenerator:
         params.ctx_shift = False  # an over-long prompt is an error, not a silent cut
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
         params.warmup = params.fit_params = params.ui = params.endpoint_slots = False
+        params.endpoint_metrics = True
         params.api_keys = [self._key]  # the runtime listens on a loopback port; nobody else may use it
         params.n_threads_http = 1
         params.verbosity = 3 if self._verbose else -1
         try:
-            return xllamacpp.Server(params)
+            server = xllamacpp.Server(params)
         except RuntimeError as error:
             hint = "Check that the file is a complete GGUF model, and set verbose to see what llama.cpp says."
             raise ConfigError(f"llama.cpp cannot load {self._path}.", hint=hint) from error
+        server.handle_metrics()  # answered once its loop runs: closing it before would wait for ever
+        return server
 
     def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask the runtime something that its Python interface lacks, over its private loopback port.

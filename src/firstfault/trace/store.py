@@ -11,12 +11,12 @@ import json
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, bindparam, text
 
 from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
@@ -24,6 +24,9 @@ from firstfault.types import Trace
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+_PAGE = 500
+"""Traces that are read at a time where many are asked for."""
 
 
 @cache
@@ -63,6 +66,7 @@ class TraceStore:
         self._queue: queue.Queue[tuple[Path, Trace] | None] = queue.Queue(maxsize=queue_size)
         self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def put(self, trace: Trace) -> None:
         """Make a trace durable and return; the database is written later.
@@ -70,16 +74,16 @@ class TraceStore:
         Raises:
             StorageError: the spool cannot be written.
         """
-        self._spool.mkdir(exist_ok=True)
         path = self._spool / f"{trace.id}.trace"
         partial = path.with_suffix(".partial")
         try:
+            self._spool.mkdir(exist_ok=True)
             partial.write_bytes(encode(trace))
             partial.rename(path)
         except OSError as error:
             raise StorageError(
                 f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
-                hint="Free disk space; `firstfault gc` drops what is older than the retention.",
+                hint="Check that the home can be written, and its disk: `firstfault gc` drops what is old.",
             ) from error
         self._start()
         self._queue.put((path, trace))
@@ -133,6 +137,19 @@ class TraceStore:
             )
         return decode(exact[0].record)
 
+    def several(self, trace_ids: Sequence[str]) -> dict[str, Trace]:
+        """The traces with these ids; those that are no longer kept are absent."""
+        found = {}
+        with reading(self._engine) as connection:
+            for start in range(0, len(trace_ids), _PAGE):
+                page = list(trace_ids[start : start + _PAGE])
+                query = text("SELECT id, record FROM traces WHERE id IN :ids").bindparams(
+                    bindparam("ids", expanding=True)
+                )
+                for row in connection.execute(query, {"ids": page}):
+                    found[row.id] = decode(row.record)
+        return found
+
     def newest(self, *, limit: int = 20, since: str | None = None) -> Iterator[Trace]:
         """Traces, newest first; `since` is an ISO 8601 time in UTC."""
         query = text("SELECT record FROM traces WHERE at >= :since ORDER BY at DESC, id DESC LIMIT :limit")
@@ -147,9 +164,10 @@ class TraceStore:
             return connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
 
     def _start(self) -> None:
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
-            self._writer.start()
+        with self._starting:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
+                self._writer.start()
 
     def _write(self) -> None:
         while True:
@@ -183,14 +201,16 @@ class TraceStore:
 
 
 def status(trace: Trace) -> str:
-    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `supported`, `partial` or
-    `unsupported`."""
+    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `malformed` (it breaks its
+    schema), `unchecked` (it states nothing that could be), `supported`, `partial` or `unsupported`."""
     if trace.error is not None:
         return "error"
     if trace.answer is None:
         return "retrieved"
     if trace.answer.abstained:
         return "abstained"
+    if trace.format is not None and not (trace.format.valid and trace.answer.claims):
+        return "unchecked" if trace.format.valid else "malformed"
     labels = {claim.verdict.label for claim in trace.answer.claims}
     if labels <= {"supported"}:
         return "supported"
