@@ -56,7 +56,7 @@ class Answering:
         return any(claim.verdict.label == "supported" for claim in self.trace.answer.claims)
 
     def right(self, trace: Trace | None) -> bool:
-        """Whether the answer of a request is what the case expects; where nothing is, whether it is supported.
+        """Whether an answer is what the case expects; where nothing is expected, whether it is supported.
 
         False where there is none.
         """
@@ -131,14 +131,13 @@ class Answering:
             )
             patch: Patch = {"answer.min_relevance": _admitting(seen)}
             return self._found(Stage.GENERATE, "wrong_abstention", evidence, self.right(recovered), patch)
-        if answer.removed:
-            if self.right(self.probes.cite_again(self.trace, {"answer.policy": "annotate"})):
-                evidence = (
-                    f"The generator said {quoted(answer.removed[0].text)}, which is right, and the policy "
-                    f"'{settings.answer.policy}' withheld it: {answer.removed[0].verdict.reason}"
-                )
-                show: Patch = {"answer.policy": "annotate"}
-                return self._found(Stage.GENERATE, "wrong_abstention", evidence, True, show)
+        if answer.removed and self.right(self.probes.cite_again(self.trace, {"answer.policy": "annotate"})):
+            evidence = (
+                f"The generator said {quoted(answer.removed[0].text)}, which is right, and the policy "
+                f"'{settings.answer.policy}' withheld it: {answer.removed[0].verdict.reason}"
+            )
+            show: Patch = {"answer.policy": "annotate"}
+            return self._found(Stage.GENERATE, "wrong_abstention", evidence, True, show)
         return None
 
     def _evidence_alone(self) -> Trace | None:
