@@ -58,6 +58,13 @@ def test_an_unknown_environment_key_is_refused() -> None:
         load(environment={"FIRSTFAULT__SEARCH__TOPK": "3"})
 
 
+@pytest.mark.parametrize("name", ["FIRSTFAULT__SEARCH__TOPK", "FIRSTFAULT__SERCH__TOP_K"])
+def test_an_unknown_key_names_its_environment_variable(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"environment variable {name}") as caught:
+        load(environment={name: "3"})
+    assert "Did you mean" in caught.value.hint
+
+
 def test_fingerprint_follows_the_values_not_their_origin(tmp_path: Path) -> None:
     default = load(tmp_path, environment={}).settings
     spelled_out = load(tmp_path, environment={"FIRSTFAULT__SEARCH__TOP_K": "5"}).settings

@@ -2,7 +2,8 @@
 
     python -m bench.peers.run --dir DIR [--passages 50000] [--peers firstfault txtai ...] [--out bench/out]
 
-Peers are measured one after the other, each in its own processes, on the same documents and questions.
+Peers are measured one after the other, each in its own processes, on the same documents and questions. Every
+step is written down when it is done; `--resume` goes on where a run with the same sizes was cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,18 +51,39 @@ def main() -> None:
     large = arguments.dir / f"large-{arguments.passages}.jsonl"
     if arguments.passages and not large.exists():
         write_passages(large_corpus(arguments.passages), large)
-    report: Report = {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "cores": os.cpu_count(),
-        "passages": arguments.passages,
-        "peers": {},
-    }
+    file = arguments.out / "peers.json"
+    report = _begin(arguments, file)
     for peer in arguments.peers:
-        report["peers"][peer] = _measure(peer, arguments, documents, large)
-        (arguments.out / "peers.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        measured = report["peers"].setdefault(peer, {})
+        for _ in _measure(peer, measured, arguments, documents, large):
+            file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     table = markdown(report)
     (arguments.out / "peers.md").write_text(table, encoding="utf-8")
     print(table)
+
+
+def _begin(arguments: argparse.Namespace, file: Path) -> Report:
+    """The report to add to: a new one, or that of the run that is resumed.
+
+    Raises:
+        SystemExit: the run to be resumed had other sizes.
+    """
+    sizes = {name: getattr(arguments, name) for name in ("passages", "questions", "large_questions", "cold")}
+    if arguments.resume and file.exists():
+        report: Report = json.loads(file.read_text(encoding="utf-8"))
+        if report.get("sizes") != sizes:
+            sys.exit(
+                f"{file} is of a run with {report.get('sizes')}: give the same sizes, or leave --resume out"
+            )
+        report["resumed"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        return report
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "cores": os.cpu_count(),
+        "passages": arguments.passages,
+        "sizes": sizes,
+        "peers": {},
+    }
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,42 +98,51 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=0, help="questions on xquad; 0 = all 1,190")
     parser.add_argument("--large-questions", type=int, default=200)
     parser.add_argument("--cold", type=int, default=5, help="whole processes timed for the cold start")
+    parser.add_argument("--resume", action="store_true", help="leave out what --out holds already")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "bench" / "out")
     arguments = parser.parse_args()
     arguments.dir = arguments.dir.resolve()
     return arguments
 
 
-def _measure(peer: str, arguments: argparse.Namespace, documents: Path, large: Path) -> Report:
-    """Everything about one peer; a step that fails is recorded with its reason and the run goes on."""
-    if not (arguments.dir / peer / "bin" / "python").exists():
-        return {"failed": {"environment": f"no {peer} in {arguments.dir}: run bench/peers/setup.sh first"}}
-    home = arguments.dir / "homes" / peer
-    report: Report = {
-        "failed": {},
-        "install_mib": _install_mib(arguments.dir, peer),
-        "load": os.getloadavg()[0],
-    }
+def _measure(
+    peer: str, report: Report, arguments: argparse.Namespace, documents: Path, large: Path
+) -> Iterator[None]:
+    """Everything about one peer, into its report; yields after every step.
 
-    def step(name: str, call: Callable[[], Any]) -> None:
+    A step that fails is recorded with its reason and the run goes on. One that the report holds is left out.
+    """
+    if not (arguments.dir / peer / "bin" / "python").exists():
+        report["failed"] = {"environment": f"no {peer} in {arguments.dir}: run bench/peers/setup.sh first"}
+        yield
+        return
+    home = arguments.dir / "homes" / peer
+    report["failed"] = {}
+    report["install_mib"] = _install_mib(arguments.dir, peer)
+    report["load"] = max(os.getloadavg()[0], report.get("load", 0.0))
+
+    def measured(corpus: Path, at: Path, questions: int) -> Report:
+        options = ["--home", str(at), "--documents", str(corpus), "--questions", str(questions)]
+        return _child(arguments.dir, peer, "measure", *options)
+
+    steps: dict[str, Callable[[], Any]] = {
+        "xquad": lambda: measured(documents, home / "xquad", arguments.questions),
+        "cold_xquad": lambda: _cold_seconds(arguments.dir, peer, home / "xquad", arguments.cold),
+        "silent": lambda: _child(arguments.dir, peer, "silent", "--home", str(home / "silent")),
+    }
+    if arguments.passages:
+        steps["large"] = lambda: measured(large, home / "large", arguments.large_questions)
+        steps["cold_large"] = lambda: _cold_seconds(arguments.dir, peer, home / "large", arguments.cold)
+    for name, call in steps.items():
+        if name in report:
+            continue
         print(f"{peer}: {name}", file=sys.stderr, flush=True)
         try:
             report[name] = call()
         except (subprocess.SubprocessError, json.JSONDecodeError, OSError) as error:
             lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
             report["failed"][name] = lines[-1][:300] if lines else type(error).__name__
-
-    def measured(corpus: Path, at: Path, questions: int) -> Report:
-        options = ["--home", str(at), "--documents", str(corpus), "--questions", str(questions)]
-        return _child(arguments.dir, peer, "measure", *options)
-
-    step("xquad", lambda: measured(documents, home / "xquad", arguments.questions))
-    step("cold_xquad", lambda: _cold_seconds(arguments.dir, peer, home / "xquad", arguments.cold))
-    step("silent", lambda: _child(arguments.dir, peer, "silent", "--home", str(home / "silent")))
-    if arguments.passages:
-        step("large", lambda: measured(large, home / "large", arguments.large_questions))
-        step("cold_large", lambda: _cold_seconds(arguments.dir, peer, home / "large", arguments.cold))
-    return report
+        yield
 
 
 def _child(folder: Path, peer: str, *arguments: str) -> Report:

@@ -55,6 +55,9 @@ class IndexConfig(Section):
     """Candidates considered while the graph is built."""
     hnsw_ef: int = Field(default=256, ge=8)
     """Candidates considered while the graph is searched; more = better recall, slower."""
+    language: str | None = None
+    """Stemmer of the BM25 arm, a Snowball language or "none"; fixed when the collection is made, then english
+    where nothing is set."""
 
 
 class ChunkingConfig(Section):
@@ -309,8 +312,9 @@ def load(
         for section, table in layer.items():
             for key, value in table.items():
                 values.setdefault(section, {})[key] = value
-                variable = f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
-                origins[f"{section}.{key}"] = f"environment {variable}" if origin == "environment" else origin
+                from_environment = origin == "environment"
+                place = f"environment {_variable(section, key)}" if from_environment else origin
+                origins[f"{section}.{key}"] = place
     return Config(home=home or DEFAULT_HOME, settings=_validate(values, {}, origins), origins=origins)
 
 
@@ -354,17 +358,22 @@ def _nested(changes: Mapping[str, str], origin: str) -> dict[str, dict[str, Any]
     return layer
 
 
+def _variable(section: str, key: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}{section}__{key}".upper()
+
+
 def _check_names(layer: Mapping[str, Mapping[str, Any]], origin: str) -> None:
     known = {f"{s}.{k}" for s, f in Settings.model_fields.items() for k in _section_keys(f.annotation)}
     for section, table in layer.items():
-        if section not in Settings.model_fields:
-            raise ConfigError(
-                f"Unknown section '{section}' ({origin}).", hint=_suggest(section, Settings.model_fields)
-            )
         for key in table:
             name = f"{section}.{key}"
-            if name not in known:
-                raise ConfigError(f"Unknown key '{name}' ({origin}).", hint=_suggest(name, known))
+            if name in known:
+                continue
+            place = f"environment variable {_variable(section, key)}" if origin == "environment" else origin
+            if section not in Settings.model_fields:
+                hint = _suggest(section, Settings.model_fields)
+                raise ConfigError(f"Unknown section '{section}' ({place}).", hint=hint)
+            raise ConfigError(f"Unknown key '{name}' ({place}).", hint=_suggest(name, known))
 
 
 def _section_keys(annotation: Any) -> list[str]:

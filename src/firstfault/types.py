@@ -658,3 +658,5 @@ class Trial:
     latency_after_ms: float | None
     """Median of the whole request."""
     side_effects: tuple[SideEffect, ...] = ()
+    repair: str | None = None
+    """What was made anew beside the patch: `rechunk`, `reembed` or `reindex`."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firstfault.collection import Collection, check_document, parse_where
 from firstfault.config import Settings
-from firstfault.errors import ConfigError, InputError, MismatchError, MissingError
+from firstfault.errors import ConfigError, InputError, MismatchError, MissingError, StorageError
 from firstfault.models.tokenvectors import compress
 from firstfault.types import ChunkedDocument, Document
 
@@ -284,12 +284,24 @@ def test_an_embedder_without_token_vectors_stores_none(home: Path, embedder: Any
 
 
 def test_the_language_of_a_collection_is_kept(home: Path, embedder: Any) -> None:
-    with Collection.open(home, settings=Settings(), embedder=embedder, language="none") as collection:
+    unstemmed = Settings().override({"index.language": "none"})
+    with Collection.open(home, settings=unstemmed, embedder=embedder) as collection:
         add(collection, document("a", "running"))
         assert collection.info().language == "none"
     with Collection.open(home, settings=Settings(), embedder=embedder) as collection:
         assert collection.bm25("runs", limit=3) == []
         assert len(collection.bm25("Running", limit=3)) == 1
+    german = Settings().override({"index.language": "german"})
+    with pytest.raises(MismatchError, match=r"made with index\.language = 'none'") as caught:
+        Collection.open(home, settings=german, embedder=embedder)
+    assert "Set index.language back to 'none'" in caught.value.hint
+    with Collection.open(home, name="de", settings=german, embedder=embedder) as collection:
+        add(collection, document("a", "die Häuser"))
+        assert len(collection.bm25("Hauses", limit=3)) == 1
+    klingon = Settings().override({"index.language": "klingon"})
+    with pytest.raises(InputError, match="no stemmer for 'klingon'") as unknown:
+        Collection.open(home, name="x", settings=klingon, embedder=embedder)
+    assert "german" in unknown.value.hint
 
 
 @pytest.mark.parametrize(
@@ -432,3 +444,38 @@ def test_a_failure_names_its_document_and_what_is_still_served(collection: Colle
     assert by_source == {"a.txt": ("a", 1), "folder": (None, 3), "new.txt": ("new", 0)}
     collection.retire(["a"])
     assert {f.source: f.stale for f in collection.failures()} == {"a.txt": 0, "folder": 3, "new.txt": 0}
+
+
+def test_documents_are_filtered_by_date(collection: Collection) -> None:
+    for name, published in (("a", "2023-12-31"), ("b", "2024-01-01T09:30:00+02:00"), ("c", "2024-06-01")):
+        add(collection, document(name, "same text", metadata={"published": published}))
+    where = parse_where('published >= "2024-01-01" and published < "2024-06-01"')
+    assert lexical(collection, "text", where=where) == ["b"]
+    assert collection.fields() == {"published": {"text", "date"}}
+    assert all(verdict.status == "ok" for verdict in collection.check())
+
+
+def test_a_home_that_cannot_be_written_can_be_searched(
+    open_collection: OpenCollection, home: Path, embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = open_collection()
+    add(collection, document("a", "alpha", metadata={"n": 1}), document("b", "beta"))
+    collection.close()
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    for module in ("database", "lock", "collection"):  # whoever runs the tests may write anywhere
+        monkeypatch.setattr(f"firstfault.collection.{module}.is_read_only", lambda _: True)
+    with Collection.open(home, settings=Settings(), embedder=embedder, write=False) as found:
+        assert found.read_only
+        assert lexical(found, "alpha", where=parse_where("n = 1")) == ["a"]
+        assert nearest(found, embedder, "beta", limit=1) == ["b"]
+        assert found.info().documents == 2
+        copy = found._folder
+        assert copy.exists()
+        with pytest.raises(StorageError, match="cannot be written") as caught:
+            found.retire(["a"])
+        assert "permissions" in caught.value.hint
+    assert not copy.parent.exists()
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
+    (home / "firstfault.db-wal").write_bytes(b"x")
+    with pytest.raises(StorageError, match="changes that are not in firstfault"):
+        Collection.open(home, settings=Settings(), embedder=embedder, write=False)

@@ -1,9 +1,11 @@
 import string
+from datetime import UTC, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstfault.collection.dates import moment
 from firstfault.collection.filters import (
     And,
     AnyOf,
@@ -22,7 +24,14 @@ FIELDS = st.one_of(
     st.sampled_from(["kind", "year", "a.b", "x-y", "größe"]),
     st.sampled_from(["and", "IN", "two words", "1st", 'quote"d']),
 )
-TEXTS = st.text(max_size=12)
+DATES = st.one_of(
+    st.dates().map(str),
+    st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=5))])).map(
+        lambda at: at.isoformat(timespec="milliseconds")
+    ),
+    st.sampled_from(["2024-01-31", "2024-01-31T00:00Z", "2024-01-31T01:00:00+01:00", "2024-13-01", "2024"]),
+)
+TEXTS = st.one_of(st.text(max_size=12), DATES)
 NUMBERS = st.one_of(st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False, width=64))
 SCALARS = st.one_of(TEXTS, NUMBERS, st.booleans())
 COMPARISONS = st.one_of(
@@ -31,7 +40,7 @@ COMPARISONS = st.one_of(
         lambda f, o, v: Compare(field=f, operator=o, value=v),
         FIELDS,
         st.sampled_from(["<", "<=", ">", ">="]),
-        NUMBERS,
+        st.one_of(NUMBERS, DATES.filter(lambda text: moment(text) is not None)),
     ),
     st.builds(
         lambda f, v: AnyOf(field=f, values=tuple(v)), FIELDS, st.lists(SCALARS, min_size=1, max_size=4)
@@ -124,7 +133,8 @@ def test_a_list_matches_when_one_of_its_values_does() -> None:
         ("(a = 1", "expected ')', at its end"),
         ("a = 1)", "expected 'and', 'or' or the end, at character 6, ')'"),
         ("a = 1 b = 2", "expected 'and', 'or' or the end, at character 7"),
-        ('year >= "2020"', "'>=' needs a number, at character 9"),
+        ('year >= "2020"', "'>=' needs a number, or a date such as \"2024-01-31\", at character 9"),
+        ("ok < true", "'<' needs a number, or a date"),
         ("a in ()", "expected a value, at character 7"),
         ("a in 3", "expected '(' after 'in', at character 6"),
         ("a = 1 and", "expected the name of a field, at its end"),
@@ -163,3 +173,24 @@ def test_a_value_of_another_kind_is_refused(where: str) -> None:
 def test_a_field_of_two_kinds_takes_values_of_both() -> None:
     known: dict[str, set[str]] = {"year": {"number", "text"}}
     check(parse_where('year = "c. 1900" or year > 1900'), known)  # type: ignore[arg-type]
+
+
+def test_dates_have_an_order_whatever_their_form() -> None:
+    assert admitted('published >= "2024-01-01"', published="2024-01-01")
+    assert admitted('published > "2024-01-01"', published="2024-01-01T00:00:01")
+    assert not admitted('published < "2024-01-01"', published="2024-01-01T00:30+00:00")
+    assert admitted('published < "2024-01-01"', published="2024-01-01T00:30+01:00")
+    assert not admitted('published >= "2024-01-01"', published="last year")
+    assert not admitted('published >= "2024-01-01"', published=2024)
+    assert not admitted('published = "2024-01-01"', published="2024-01-01T00:00")  # texts as they stand
+    assert admitted('seen < "2020-01-01"', seen=["2024-05-05", "2019-12-31"])
+
+
+def test_a_field_without_a_date_is_not_compared_to_one() -> None:
+    known: dict[str, set[str]] = {"published": {"text", "date"}, "kind": {"text"}, "year": {"number"}}
+    check(parse_where('published >= "2024-01-01" and published != "soon"'), known)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="'kind' holds text values, and \"2024-01-01\" is a date") as caught:
+        check(parse_where('kind < "2024-01-01"'), known)  # type: ignore[arg-type]
+    assert "YYYY-MM-DD" in caught.value.hint
+    with pytest.raises(InputError, match="'year' holds number values"):
+        check(parse_where('year < "2024-01-01"'), known)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firstfault.collection.filters import admits, kind_of, parse_where, values_of
+from firstfault.collection.filters import admits, kinds_of, parse_where, values_of
 from firstfault.collection.index import FOREVER, Point
 from firstfault.collection.index_edge import EdgeIndex
 from firstfault.collection.lexical import SparseVector
@@ -76,10 +76,11 @@ def test_the_engine_admits_what_the_filter_means(
     index.upsert([point(key, 1, metadata=entry) for key, entry in enumerate(entries, start=1)])  # type: ignore[arg-type]
     if indexed:
         index.ensure_fields(
-            (name, kind_of(value))
+            (name, kind)
             for entry in entries
             for name in entry
             for value in values_of(entry, name)  # type: ignore[arg-type]
+            for kind in kinds_of(value)
         )
     for where in wheres:
         wanted = [key for key, entry in enumerate(entries, start=1) if admits(where, entry)]  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from firstfault.collection import Collection
+from firstfault.collection import Collection, parse_where
 from firstfault.config import Settings
 from firstfault.errors import StorageError
 
@@ -163,7 +164,7 @@ import json, resource, sys
 from pathlib import Path
 from bench.crash import make
 from bench.hashed import HashedEmbedder
-from firstfault.collection import Collection
+from firstfault.collection import Collection, parse_where
 from firstfault.config import Settings
 from firstfault.errors import StorageError
 embedder = HashedEmbedder(dimension=16)
@@ -193,3 +194,33 @@ def test_a_disk_that_refuses_is_a_storage_error_and_nothing_is_lost(tmp_path: Pa
     with Collection.open(tmp_path / "home", settings=Settings()) as collection:
         assert set(said["acknowledged"]) <= set(collection.revisions())
         assert is_sound(collection)
+
+
+def test_an_index_from_before_dates_is_made_anew_and_filters_by_them(
+    open_collection: OpenCollection, home: Path
+) -> None:
+    collection = open_collection()
+    add(collection, document("a", "old", metadata={"published": "2020-01-01"}))
+    add(collection, document("b", "new", metadata={"published": ["2024-01-01", "2025-01-01"]}))
+    other = open_collection(name="other")
+    add(other, document("a", "no date", metadata={"n": 1, "not": "20-20-20"}))
+    collection.close()
+    other.close()
+    database = sqlite3.connect(home / "firstfault.db")  # as the schema before this one left it
+    database.execute("DELETE FROM fields WHERE kind = 'date'")
+    database.execute("UPDATE alembic_version SET version_num = '0004'")
+    database.commit()
+    database.close()
+    again = open_collection()
+    assert "could not filter by date" in again.recovery.rebuilt
+    assert again.recovery.added == 2
+    where = parse_where('published > "2024-06-01"')
+    assert [
+        chunk.document_id
+        for chunk in again.fetch([c.key for c in again.bm25("new", where=where, limit=3)]).values()
+    ] == ["b"]
+    assert again.bm25("old", where=where, limit=3) == []
+    assert is_sound(again)
+    assert open_collection(name="other").recovery.rebuilt == ""
+    again.close()
+    assert open_collection().recovery.rebuilt == ""

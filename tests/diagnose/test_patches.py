@@ -59,6 +59,9 @@ def test_smaller_changes_come_first() -> None:
     ]
     ordered = sorted(some, key=lambda patch: patches.size(patch, settings))
     assert ordered == [{"search.top_k": 10}, {"search.top_k": 20}, some[2], some[0]]
+    fewer = settings.override({"search.top_k": "1"})
+    restored, nearer = ({"search.top_k": value} for value in (5, 2))
+    assert patches.size(restored, fewer) < patches.size(nearer, fewer)
     assert patches.reindexes({"index.hnsw_m": 32})
     assert not patches.reindexes({"index.hnsw_ef": 32})
 

@@ -91,3 +91,16 @@ def test_a_container_that_unpacks_without_end_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr("firstfault.ingest.docx.MAX_UNPACKED_BYTES", 1000)
     with pytest.raises(InputError, match="unpacks to"):
         read_docx(saved(word_document()))
+
+
+@pytest.mark.parametrize("title", ["Word Document", "", "untitled"])
+def test_a_title_that_every_new_document_has_is_none(title: str) -> None:
+    document = word_document()
+    document.core_properties.title = title
+    document.add_heading("Leave", 1)
+    document.add_paragraph("Ask first.")
+    assert read_docx(saved(document)).title == "Leave"
+    plain = word_document()
+    plain.core_properties.title = title
+    plain.add_paragraph("Ask first.")
+    assert read_docx(saved(plain)).title is None

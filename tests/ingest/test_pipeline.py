@@ -304,6 +304,26 @@ def test_documents_from_python(collection: Collection, chunker: Chunker) -> None
     assert counts(changed) == (0, 2, 0, 0, 0)
 
 
-def test_one_id_twice_from_python_is_an_error(collection: Collection, chunker: Chunker) -> None:
-    with pytest.raises(InputError, match="Two documents have the id 'a'"):
-        ingest_documents(collection, [made("a"), made("a")], chunker=chunker)
+def test_one_id_twice_from_python_fails_the_second(collection: Collection, chunker: Chunker) -> None:
+    report = ingest_documents(collection, [made("a"), made("a", "other"), made("b")], chunker=chunker)
+    assert counts(report) == (2, 0, 0, 0, 1)
+    assert "Two documents have the id 'a'" in report.failed[0].reason
+    assert report.failed[0].stale == 0
+    again = ingest_documents(collection, [made("a"), made("a", "other"), made("b")], chunker=chunker)
+    assert counts(again) == (0, 0, 2, 0, 1)
+
+
+def test_one_id_twice_stops_nothing_else_and_leaves_nothing_old(
+    collection: Collection, docs: Path, tmp_path: Path, chunker: Chunker
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "hours.txt").write_text("Other hours.")
+    (other / "more.txt").write_text("More.")
+    (other / "out").symlink_to(tmp_path, target_is_directory=True)
+    report = ingest(collection, [docs, other], chunker=chunker)
+    assert counts(report) == (3, 0, 0, 0, 1)
+    (failed,) = report.failed
+    assert (failed.source, failed.document_id, failed.stale) == (str(other / "hours.txt"), "hours.txt", 0)
+    assert any("not followed" in note for note in report.notes)
+    assert collection.document("hours.txt").text.startswith("We open")

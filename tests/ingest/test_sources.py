@@ -125,18 +125,46 @@ def test_a_damaged_archive_is_a_failure(tmp_path: Path) -> None:
     ]
 
 
-def test_one_id_twice_names_both_places(tmp_path: Path) -> None:
-    write(tmp_path, "x/a.md", "y/a.md")
-    with pytest.raises(InputError) as raised:
-        survey([tmp_path / "x", tmp_path / "y"])
-    assert str(tmp_path / "x" / "a.md") in str(raised.value)
-    assert str(tmp_path / "y" / "a.md") in str(raised.value)
+def test_of_one_id_twice_the_second_fails_and_names_both_places(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        write(tmp_path, f"{folder}/a.md")
+    write(tmp_path, "y/b.md")
+    found = survey([tmp_path / "x", tmp_path / "y"])
+    first, second = tmp_path / "x" / "a.md", tmp_path / "y" / "a.md"
+    assert [source.place for source in found.sources] == [str(first), str(tmp_path / "y" / "b.md")]
+    (failed,) = found.failures
+    assert (failed.source, failed.document_id) == (str(second), "a.md")
+    assert str(first) in failed.reason
+    assert str(second) in failed.reason
 
 
 def test_one_id_twice_in_records_names_both_lines(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "x"}\n' * 2)
-    with pytest.raises(InputError, match=r"a\.jsonl:1 and .*a\.jsonl:2"):
-        survey([tmp_path])
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "x"}\n' * 2 + '{"id": "2", "text": "y"}\n')
+    found = survey([tmp_path])
+    assert [source.line for source in found.sources] == [1, 3]
+    (failed,) = found.failures
+    assert failed.source == str(tmp_path / "a.jsonl:2")
+    assert f"{tmp_path / 'a.jsonl'}:1, which was taken" in failed.reason
+
+
+def test_links_are_followed_within_the_folder_and_not_out_of_it(tmp_path: Path) -> None:
+    write(tmp_path, "docs/real/a.md")
+    write(tmp_path, "secret/b.md")
+    docs = tmp_path / "docs"
+    (docs / "also").symlink_to(docs / "real", target_is_directory=True)
+    (docs / "c.md").symlink_to(docs / "real" / "a.md")
+    (docs / "out").symlink_to(tmp_path / "secret", target_is_directory=True)
+    (docs / "out.md").symlink_to(tmp_path / "secret" / "b.md")
+    found = survey([docs])
+    assert [source.id for source in found.sources] == ["also/a.md", "c.md"]  # real/ is the same folder again
+    assert len(found.notes) == 2
+    assert all("leads out of" in note and str(tmp_path / "secret") in note for note in found.notes)
+    assert [source.id for source in survey([docs / "out"]).sources] == ["b.md"]  # given by name
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "out").symlink_to(tmp_path / "secret", target_is_directory=True)
+    with pytest.raises(InputError, match="1 links that lead out of it"):
+        survey([only])
 
 
 def test_an_empty_folder_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -246,3 +246,14 @@ async def test_a_schema_holds_and_what_the_engine_cannot_express_is_found_out(ll
     anything = await llama.constrain([unexpressed])
     assert anything is not None
     assert anything.rung == -1
+
+
+def test_closing_right_after_loading_does_not_wait_for_ever() -> None:
+    program = (
+        "from firstfault.models.llama import LlamaGenerator\n"
+        "for _ in range(3):\n"
+        "    generator = LlamaGenerator(context_window=512)\n"
+        "    generator.load()\n"
+        "    generator.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

@@ -9,11 +9,9 @@ from firstfault.structured.decoding import LARGEST_INTEGER, offers, plain
 from firstfault.structured.outline import compact, outline
 
 
-def offered(document: dict[str, Any], **limits: int) -> list[Any]:
-    return [
-        offer.schema
-        for offer in offers(compile_schema(document), **{"max_string": 50, "max_items": 5} | limits)
-    ]
+def offered(document: dict[str, Any], *, max_string: int = 50, max_items: int = 5) -> list[Any]:
+    versions = offers(compile_schema(document), max_string=max_string, max_items=max_items)
+    return [offer.schema for offer in versions]
 
 
 def test_what_has_no_limit_gets_one_and_what_has_keeps_it() -> None:

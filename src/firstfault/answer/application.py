@@ -3,7 +3,10 @@
 In: a `Config`. Out: the collection, models, verifier and traces, each opened when first used.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping
+import time
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from firstfault.answer.ask import Listener
+    from firstfault.answer.counts import TokenCounts
     from firstfault.collection import Collection
     from firstfault.ingest import IngestReport
     from firstfault.models.cross_encoder import CrossEncoder
@@ -50,6 +54,21 @@ class Application:
         self._generators: dict[GeneratorConfig, Generator | None] = {}
         self._cross_encoders: dict[str, CrossEncoder] = {}
         self._verifiers: dict[VerifierConfig, Verifier] = {}
+        self._loads: list[tuple[str, float]] = []
+
+    def sibling(self, settings: Settings, *, collection: str, home: Path | None = None) -> "Application":
+        """An application over another collection, created when absent, that shares the models loaded here.
+
+        Its requests run on the event loop of this one (`run`); close it before this one.
+        """
+        config = replace(self.config, settings=settings, home=home or self.config.home)
+        other = Application(config, collection=collection, create=True, progress=self._progress)
+        if settings.embedder == self.settings.embedder:
+            other.embedder = self.embedder
+        other._generators = self._generators
+        other._cross_encoders = self._cross_encoders
+        other._verifiers = self._verifiers
+        return other
 
     @property
     def settings(self) -> Settings:
@@ -91,8 +110,16 @@ class Application:
     def generator(self, settings: GeneratorConfig) -> "Generator | None":
         """The runtime for these settings, loaded once; None for the extractive generator."""
         if settings not in self._generators:
-            self._generators[settings] = open_generator(settings, self._progress)
+            with self._loading(settings.model):
+                self._generators[settings] = open_generator(settings, self._progress)
         return self._generators[settings]
+
+    @cached_property
+    def token_counts(self) -> "TokenCounts":
+        """How many tokens the chunks take in a prompt."""
+        from firstfault.answer.counts import TokenCounts
+
+        return TokenCounts(self.collection)
 
     def cross_encoder(self, model: str | None) -> "CrossEncoder":
         """The cross-encoder of `search.rerank = "cross"`, loaded once."""
@@ -104,7 +131,8 @@ class Application:
         if model not in self._cross_encoders:
             from firstfault.models.cross_encoder import CrossEncoder
 
-            self._cross_encoders[model] = CrossEncoder(Path(model))
+            with self._loading(model):
+                self._cross_encoders[model] = CrossEncoder(Path(model))
         return self._cross_encoders[model]
 
     def verifier(self, settings: VerifierConfig) -> "Verifier":
@@ -112,8 +140,20 @@ class Application:
         if settings not in self._verifiers:
             from firstfault.verify import open_verifier
 
-            self._verifiers[settings] = open_verifier(settings, home=self.config.home)
+            with self._loading(f"verifier {settings.model or settings.kind}"):
+                self._verifiers[settings] = open_verifier(settings, home=self.config.home)
         return self._verifiers[settings]
+
+    def take_loads(self) -> list[tuple[str, float]]:
+        """The models that were loaded since the last call, with the milliseconds that it took."""
+        loads, self._loads = self._loads, []
+        return loads
+
+    @contextmanager
+    def _loading(self, model: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._loads.append((model, round((time.perf_counter() - began) * 1000, 1)))
 
     def ingest(
         self, paths: Iterable[str | Path], *, metadata: "Metadata | None" = None, prune: bool = False
@@ -167,12 +207,19 @@ class Application:
         self._release()
 
     def close(self) -> None:
-        """`aclose` where no event loop is running."""
-        if "_runner" not in self.__dict__:
+        """`aclose`; inside a running event loop, where only that can close connections, `await aclose()`."""
+        if not self._generators and "_runner" not in self.__dict__:
             self._release()
-            return
-        with self._runner:
-            self._runner.run(self.aclose())
+        elif _is_looping():
+            for generator in self._generators.values():
+                if (close := getattr(generator, "close", None)) is not None:
+                    close()
+            self._generators.clear()
+            self._release()
+        else:
+            with self.__dict__.pop("_runner", None) or self._runner as runner:
+                runner.run(self.aclose())
+            self.__dict__.pop("_runner", None)
 
     def _release(self) -> None:
         try:
@@ -180,6 +227,8 @@ class Application:
                 self.traces.close()
         finally:
             if "collection" in self.__dict__:
+                if "token_counts" in self.__dict__:
+                    self.token_counts.save()
                 self.collection.close()
 
     @cached_property
@@ -196,6 +245,16 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_looping() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" = None) -> "Embedder":
@@ -237,9 +296,11 @@ def open_generator(
 
     if store.is_known(settings.model):
         store.ensure(settings.model, progress)
-    return LlamaGenerator(
+    generator = LlamaGenerator(
         settings.model, context_window=settings.context_window, threads=settings.threads or None
     )
+    generator.load()
+    return generator
 
 
 def _required(value: str | None, name: str) -> str:

@@ -23,7 +23,7 @@ from firstfault.errors import FirstfaultError, InputError
 from firstfault.stages import Stage
 from firstfault.structured import compile_schema
 from firstfault.trace import OpenSpan, Recording
-from firstfault.types import Answer, Context, Formatted, Generation, Message, Trace, TraceHit
+from firstfault.types import Answer, Context, Formatted, Generation, Message, Passage, Trace, TraceHit
 from firstfault.verify import split_claims
 
 if TYPE_CHECKING:
@@ -61,18 +61,21 @@ async def ask(
         InputError: question, filter or schema cannot be used. Nothing is recorded.
         FirstfaultError: a stage failed. The trace with the error is recorded first.
     """
+    question = validate_question(question)
+    version = prior.corpus_version if prior else app.collection.version  # opened before the clock starts
+    app.take_loads()
     recording = Recording()
     settings = settings or app.settings
     if schema is None and prior is not None:
         schema = prior.schema
     prompts = generate and (prior is None or start not in {Stage.FORMAT, Stage.CITE})
     request = Request(
-        question=validate_question(question),
+        question=question,
         where=where,
         settings=settings,
         recording=recording,
         shape=_shape(app, settings, schema, prompts=prompts),
-        version=prior.corpus_version if prior else app.collection.version,
+        version=version,
         prior=prior,
         start=start,
     )
@@ -158,12 +161,11 @@ def _shape(
     return shape(compiled, generator, limit=settings.format.schema_tokens)
 
 
-def _prompt(request: Request, context: Context | None) -> tuple[Message, ...]:
-    """The messages for a context; without one, the frame around it."""
-    passages = context.passages if context is not None else ()
+def _prompt(request: Request, question: str, passages: tuple[Passage, ...]) -> tuple[Message, ...]:
+    """The messages of a request."""
     if request.shape is None:
-        return messages(request.question, passages)
-    return structured_messages(request.question, passages, request.shape.shown)
+        return messages(question, passages)
+    return structured_messages(question, passages, request.shape.shown)
 
 
 def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
@@ -175,14 +177,19 @@ def _pack(app: Application, request: Request, ranking: Ranking) -> Context:
     selected = ranking.hits[: ranking.selected]
     passages = [framed(hit.chunk) for hit in selected]
     with request.recording.stage(Stage.PACK) as span:
+        _note_loads(app, span)
         budget = settings.pack.budget_tokens
         if generator is None:
             count, tokens = _words, [_words(passage) for passage in passages]
         else:
-            frame = "".join(message.content for message in _prompt(request, None))
+            count, keys = generator.count_tokens, ranking.keys[: ranking.selected]
+            frame = "".join(message.content for message in _prompt(request, "", ()))
             longest = settings.format.max_tokens if request.shape else settings.generator.max_tokens
-            count, (around, *tokens) = generator.count_tokens, generator.count_each([frame, *passages])
-            room = generator.context_window - longest - around - CHAT_TEMPLATE_TOKENS
+            room = generator.context_window - longest - CHAT_TEMPLATE_TOKENS
+            around, tokens = app.token_counts.count(
+                generator, keys, passages, frame=frame, question=request.question, enough=room - budget
+            )
+            room -= around
             if room < budget:
                 span.event("budget_lowered", wanted=budget, room=room)
                 budget = room
@@ -199,6 +206,12 @@ CHAT_TEMPLATE_TOKENS = 32
 """Room left for what a chat template adds around the messages."""
 
 
+def _note_loads(app: Application, span: OpenSpan) -> None:
+    """Tell what was loaded for a stage: before it began, so that the time is not counted as its own."""
+    for model, took in app.take_loads():
+        span.event("model_loaded", model=model, ms=took)
+
+
 def _words(text: str) -> int:
     """A word count scaled to tokens, for the extractive generator, which has no tokenizer."""
     return len(text.split()) * 4 // 3
@@ -211,12 +224,13 @@ async def _generate(
     if prior is not None:
         return prior.generation
     settings = request.settings
+    generator = app.generator(settings.generator)
     with request.recording.stage(Stage.GENERATE) as span:
+        _note_loads(app, span)
         nearest = max((h.arms["dense"].score for h in ranking.hits if "dense" in h.arms), default=0.0)
         if not context.passages or nearest < settings.answer.min_relevance:
             span.event("no_relevant_passage", nearest=round(nearest, 4), least=settings.answer.min_relevance)
             return None
-        generator = app.generator(settings.generator)
         if generator is None:
             raw = extract(request.question, context, embedder=app.embedder, least=0.0)
             request.recording.first_token()
@@ -234,7 +248,7 @@ async def _generate(
                 prompt_tokens=0,
                 completion_tokens=0,
             )
-        prompt = _prompt(request, context)
+        prompt = _prompt(request, request.question, context.passages)
 
         def hear(text: str) -> None:
             request.recording.first_token()
@@ -297,7 +311,9 @@ def _cite_fields(
     formatted: Formatted | None,
 ) -> tuple[Answer, Formatted | None]:
     """The structured answer, each field that states something verified; its value as the policy left it."""
+    verifier = app.verifier(request.settings.verifier)
     with request.recording.stage(Stage.CITE) as span:
+        _note_loads(app, span)
         if generation is None or formatted is None:
             raw = generation.raw if generation is not None else ""
             return Answer(text=ABSTENTION, abstained=True, claims=(), citations=(), raw=raw), None
@@ -310,7 +326,7 @@ def _cite_fields(
             value_of(formatted),
             request.shape.schema,
             context,
-            verifier=app.verifier(request.settings.verifier),
+            verifier=verifier,
             span=span,
             policy=request.settings.answer.policy,
             raw=generation.raw,
@@ -322,10 +338,11 @@ def _cite_fields(
 
 def _cite(app: Application, request: Request, context: Context, generation: Generation | None) -> Answer:
     policy = request.settings.answer.policy
+    verifier = app.verifier(request.settings.verifier)
     with request.recording.stage(Stage.CITE) as span:
+        _note_loads(app, span)
         if generation is None:
             return Answer(text=ABSTENTION, abstained=True, claims=(), citations=())
-        verifier = app.verifier(request.settings.verifier)
         raw = _whole_sentences(generation, span)
         answer = compose(raw, check(raw, context, verifier=verifier, span=span), policy=policy)
         if policy == "strip" and answer.abstained and answer.removed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from firstfault.answer.ask import ask
 from firstfault.answer.request import REPLAY_ORDER
 from firstfault.config import Settings
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, MismatchError
 from firstfault.stages import Stage
 from firstfault.types import Trace
 
@@ -72,12 +72,27 @@ async def replay(
         ConfigError: a change is unknown, or cannot be replayed.
         MismatchError: the collection now has another embedder than the trace.
     """
+    if trace.embedder != app.embedder.fingerprint:
+        raise MismatchError(
+            f"Trace {trace.id} was recorded with another embedder ({trace.embedder[:12]}) than that of the "
+            f"collection now ({app.embedder.fingerprint[:12]}).",
+            hint="Ask the question anew, or open the collection of that time with --collection.",
+        )
     settings = Settings.model_validate(trace.settings).override(changes)
+    start = first_stage(changes, where_changed=where is not None)
     return await ask(
         app,
         trace.question,
         where=trace.where if where is None else where,
         settings=settings,
         prior=trace,
-        start=first_stage(changes, where_changed=where is not None),
+        start=min(start, _last_complete(trace), key=list(Stage).index),
     )
+
+
+def _last_complete(trace: Trace) -> Stage:
+    """The stage from which a trace must be run again at the latest: what failed has no result to reuse."""
+    if trace.error is None:
+        return list(Stage)[-1]
+    failed = next((span.stage for span in trace.spans if span.status == "error"), None)
+    return Stage(failed) if failed else Stage.FILTER

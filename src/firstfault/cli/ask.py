@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 Where = Annotated[
     str | None,
-    typer.Option("--where", help="""Metadata filter, e.g. 'kind = "function" and year >= 2020'."""),
+    typer.Option(
+        "--where", help="""Metadata filter, e.g. 'kind = "function" and published >= "2024-01-01"'."""
+    ),
 ]
 
 
@@ -71,7 +73,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
-    with state(context).application() as app:
+    with state(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
         print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})

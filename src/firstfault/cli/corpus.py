@@ -97,18 +97,25 @@ def gc(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Drop traces and retired revisions that are older than the retention."""
+    """Drop traces, evaluation runs and retired revisions that are older than the retention."""
+    from firstfault.collection.database import connect
+    from firstfault.evaluate.store import RunStore
+
     with state(context).application() as app:
         days = app.settings.trace.keep_days if keep_days is None else keep_days
         before = datetime.now(UTC) - timedelta(days=days)
-        traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
+        at = before.isoformat(timespec="milliseconds")
+        store = RunStore(connect(app.config.home))
+        runs = store.drop_before(at)  # first: a run that stays finds its traces
+        store.close()
+        traces = app.traces.drop_before(at)
         report = app.collection.gc(before=before)
     if as_json:
-        print_json({"before": before.isoformat(), "traces": traces, **asdict(report)})
+        print_json({"before": before.isoformat(), "traces": traces, "runs": runs, **asdict(report)})
         return
     typer.echo(
-        f"Dropped {traces} traces, {report.documents} retired revisions with {report.chunks} chunks and "
-        f"{report.embeddings} cached vectors; freed {report.bytes_freed / 2**20:.1f} MiB."
+        f"Dropped {traces} traces, {runs} runs, {report.documents} retired revisions with {report.chunks} "
+        f"chunks and {report.embeddings} cached vectors; freed {report.bytes_freed / 2**20:.1f} MiB."
     )
 
 

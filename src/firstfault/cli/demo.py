@@ -1,7 +1,7 @@
 """`demo`: the whole path on a real corpus that is on every machine, the Python standard library."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,9 +22,14 @@ QUESTIONS: tuple[tuple[str, str | None], ...] = (
 """Question and metadata filter. The last one has no answer in the corpus: the right reply is to say so."""
 
 
-def demo(context: typer.Context) -> None:
-    """Ingest the Python standard library's documentation and answer questions from it."""
-    from firstfault.cli import corpus, render
+def demo(
+    context: typer.Context,
+    seed: Annotated[
+        int | None, typer.Option(help="Which way to break the application at the end; drawn when not given.")
+    ] = None,
+) -> None:
+    """Answer questions from the standard library's documentation; then break, diagnose and repair."""
+    from firstfault.cli import corpus, demo_repair, render
     from firstfault.cli.progress import download_progress
     from firstfault.models import store
 
@@ -43,7 +48,8 @@ def demo(context: typer.Context) -> None:
     corpus.ingest_standard_library(shared, out)
     out.print("\n[bold]2. Ask[/]  five questions of a 135M model: watch what it invents being caught")
     _ask_all(shared, out)
-    out.print("\n[bold]3. Look closer[/]")
+    demo_repair.break_and_repair(shared, out, seed)
+    out.print("\n[bold]6. Look closer[/]")
     for hint in ('ask "your own question"', 'search "your own question"', "traces", "trace ID", "doctor"):
         out.print(f"  firstfault --home {home} {hint}", markup=False)
 

@@ -10,41 +10,46 @@ if TYPE_CHECKING:
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each model that is downloaded; nothing is shown when nothing is."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    bars: dict[str, TaskID] = {}
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    """A bar for each model that is downloaded; nothing is shown, or imported, when nothing is."""
+    started: list[_Downloads] = []
 
     def update(name: str, done: int, total: int) -> None:
-        if name not in bars:
-            progress.start()
-            bars[name] = progress.add_task(name, total=total)
-        progress.update(bars[name], completed=done, total=total)
-        if progress.finished:
-            progress.stop()
+        if not started:
+            started.append(_Downloads())
+        started[0].update(name, done, total)
 
     try:
         yield update
     finally:
-        if bars:
-            progress.stop()
+        for downloads in started:
+            downloads.progress.stop()
+
+
+class _Downloads:
+    """The bars."""
+
+    def __init__(self) -> None:
+        from rich import progress as bars
+        from rich.console import Console
+
+        self.tasks: dict[str, bars.TaskID] = {}
+        self.progress = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.DownloadColumn(),
+            bars.TransferSpeedColumn(),
+            bars.TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+
+    def update(self, name: str, done: int, total: int) -> None:
+        """Show how far a download is."""
+        if name not in self.tasks:
+            self.progress.start()
+            self.tasks[name] = self.progress.add_task(name, total=total)
+        self.progress.update(self.tasks[name], completed=done, total=total)
+        if self.progress.finished:
+            self.progress.stop()
 
 
 @contextmanager
@@ -89,3 +94,20 @@ def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], No
     task = bar.add_task(doing, total=None)
     with bar:
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def trial_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over what a fix tries, one thing after another."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    bar = bars.Progress(
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.description}"),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("trying repairs", total=None)
+    with bar:
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

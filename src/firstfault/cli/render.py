@@ -3,6 +3,7 @@
 Everything that comes from documents or models is printed as plain text, never as markup.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from firstfault.types import Answer, ArmScore, Citation, Claim, Hit, Span, Status, Trace, Verdict
+from firstfault.types import Answer, ArmScore, Citation, Claim, Event, Hit, Span, Status, Trace, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,10 @@ STATUS_STYLE: dict[Status, tuple[str, str]] = {
 
 SHOWN_ARMS = ("dense", "bm25", "fuse", "rerank")
 BAR_WIDTH = 24
+PIPE_WIDTH = 1000
+"""Characters of a line where there is no terminal that has a width."""
+SNIPPET = 160
+"""Characters of a chunk in a listing."""
 
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -41,16 +46,26 @@ def plain(text: str) -> str:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that never interprets document text and never wraps bars."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    """A console that never interprets document text and never wraps bars.
+
+    Where nobody looks (a pipe, a file), lines are as wide as `PIPE_WIDTH`, unless COLUMNS is set.
+    """
+    out = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = PIPE_WIDTH
+    return out
+
+
+def _indent(text: Text, by: int) -> Padding:
+    return Padding(text, (0, 0, 0, by), expand=False)
 
 
 def answer(out: Console, found: Answer) -> None:
     """The answer sentence by sentence, its sources, and what was caught."""
     if found.abstained:
-        out.print(Padding(Text(plain(found.text), style="yellow"), (0, 2)))
+        out.print(_indent(Text(plain(found.text), style="yellow"), 2))
     for claim in found.claims:
-        out.print(Padding(_claim(found, claim), (0, 2)))
+        out.print(_indent(_claim(found, claim), 2))
     if found.citations:
         out.print()
     for cited in found.citations:
@@ -62,7 +77,7 @@ def answer(out: Console, found: Answer) -> None:
         line = Text.assemble(
             ("✗ ", "red"), (plain(claim.text), "strike dim"), ("  " + _why(claim.verdict), "red")
         )
-        out.print(Padding(line, (0, 2)))
+        out.print(_indent(line, 2))
 
 
 def shown(out: Console, found: Trace) -> None:
@@ -102,8 +117,8 @@ def citation(out: Console, cited: Citation) -> None:
         (f"{mark} {cited.verdict.label}", style),
     )
     quote = plain(" ".join(cited.cited_text.split()))
-    out.print(Padding(head, (0, 2)))
-    out.print(Padding(Text(f"“{quote}”", style="italic"), (0, 6)))
+    out.print(_indent(head, 2))
+    out.print(_indent(Text(f"“{quote}”", style="italic"), 6))
 
 
 def waterfall(out: Console, trace: Trace) -> None:
@@ -116,10 +131,17 @@ def waterfall(out: Console, trace: Trace) -> None:
         out.print(line, no_wrap=True, overflow="ellipsis")
     first = trace.time_to_first_token_ms
     note = "" if first is None else f"  first token after {first:,.0f} ms"
+    loading = sum(_milliseconds(event) for _, event in trace.events() if event.name == "model_loaded")
+    note += f", models loaded for {loading:,.0f} ms of the total" if loading else ""
     line = Text.assemble(
         ("  total    ", "cyan"), " " * BAR_WIDTH, f" {trace.total_ms:>9,.1f} ms", (note, "dim")
     )
     out.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def _milliseconds(event: Event) -> float:
+    took = event.attributes.get("ms")
+    return float(took) if isinstance(took, int | float) else 0.0
 
 
 def _bar(span: Span, total: float) -> Text:
@@ -144,9 +166,11 @@ def hits(out: Console, found: Sequence[Hit], *, limit: int) -> None:
     table.add_column("#", justify="right", min_width=3)
     for arm in SHOWN_ARMS:
         table.add_column(arm, justify="right", no_wrap=True, min_width=9)
-    table.add_column("document and text", overflow="ellipsis", no_wrap=True)
+    cut = out.is_terminal  # elsewhere nothing is: an id must be whole to be copied
+    table.add_column("document and text", overflow="ellipsis" if cut else "fold", no_wrap=cut)
     for position, hit in enumerate(found[:limit], start=1):
         text = plain(" ".join(hit.chunk.text.split()))
+        text = text if len(text) <= SNIPPET else f"{text[:SNIPPET]}…"
         line = Text.assemble((plain(hit.chunk.document_id), "bold"), f"  {text}")
         table.add_row(str(position), *_places(hit.arms), line)
     if not found:
@@ -192,7 +216,7 @@ def trace(out: Console, found: Trace) -> None:
     waterfall(out, found)
     for stage, event in found.events():
         facts = ", ".join(f"{name} {value!r}" for name, value in event.attributes.items())
-        out.print(Padding(Text(f"! {stage}: {event.name} {facts}", style="yellow"), (0, 2)))
+        out.print(_indent(Text(f"! {stage}: {event.name} {facts}", style="yellow"), 2))
     out.print()
     _candidates(out, found)
     if found.context is not None:
@@ -204,7 +228,7 @@ def trace(out: Console, found: Trace) -> None:
     if found.generation is not None:
         made = found.generation
         out.print(Text(f"\n{made.model} said ({made.finish_reason})", style="bold"))
-        out.print(Padding(Text(plain(made.raw), style="dim"), (0, 2)))
+        out.print(_indent(Text(plain(made.raw), style="dim"), 2))
     if found.answer is not None:
         out.print(Text("\nanswer", style="bold"))
         shown(out, found)
@@ -235,7 +259,10 @@ def traces(out: Console, found: Sequence[Trace]) -> None:
     styles["error"] = "bold red"
     table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
     for column in ("trace", "answer", "ms", "question"):
-        table.add_column(column, no_wrap=column != "question", justify="right" if column == "ms" else "left")
+        fold = column in ("question", "trace")
+        table.add_column(
+            column, no_wrap=not fold, overflow="fold", justify="right" if column == "ms" else "left"
+        )
     for one in found:
         state = status(one)
         table.add_row(
@@ -263,6 +290,10 @@ def comparison(out: Console, before: Trace, after: Trace) -> None:
         out.print(Text(f"\n{title}", style="bold"))
         if one.answer is not None:
             shown(out, one)
+        elif one.error is not None:
+            out.print(_indent(Text(f"failed: {plain(one.error)}", style="red"), 2))
+        else:
+            out.print(_indent(Text("Nothing was generated: only the context was assembled."), 2))
     out.print()
     waterfall(out, after)
     out.print(Text(f"  trace {after.id}", style="dim"))
@@ -339,6 +370,7 @@ def status(out: Console, info: "CollectionInfo", failures: "Sequence[Failure]") 
         ("documents", f"{info.documents:,} live, {info.retired_documents:,} retired revisions"),
         ("chunks", f"{info.chunks:,} live, {info.retired_chunks:,} retired"),
         ("index", f"{info.index_points:,} points, {info.index_graphed:,} in the graph"),
+        ("lexical", f"BM25, stems: {info.language}"),
         ("embedder", f"{info.embedder} ({info.fingerprint[:12]}), {info.dimension} dimensions"),
         ("disk", f"{info.bytes_database / 2**20:.1f} MiB catalog, {info.bytes_index / 2**20:.1f} MiB index"),
         ("filters", ", ".join(f"{name} ({'/'.join(kinds)})" for name, kinds in info.fields.items()) or "–"),

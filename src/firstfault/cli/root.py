@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli import ask, cases, corpus, demo, diagnose, evaluate, models, settings, trace, verify
+from firstfault.cli import (
+    ask,
+    cases,
+    corpus,
+    demo,
+    diagnose,
+    evaluate,
+    fix,
+    models,
+    playbook,
+    settings,
+    trace,
+    verify,
+)
 from firstfault.cli import format as format_
 from firstfault.cli.state import State
 
@@ -41,9 +54,11 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+fix.register(app)
 cases.register(app)
 format_.register(app)
 settings.register(app)
 models.register(app)
 demo.register(app)
+app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

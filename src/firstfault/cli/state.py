@@ -1,11 +1,12 @@
 """What the global options say, and how commands open what they need."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -13,9 +14,12 @@ from firstfault.errors import InputError
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
-    from firstfault.collection import Collection
+    from firstfault.collection import Collection, Recovery
     from firstfault.config import Config
     from firstfault.trace import TraceStore
+
+left_open: list[Callable[[], None]] = []
+"""What closes the things that a command only looked at; see `cli.process`."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -52,27 +56,39 @@ class State:
         return load(self.home, self.file, overrides=pairs(self.overrides, "--set"))
 
     @contextmanager
-    def application(self, *, create: bool = False) -> Iterator["Application"]:
-        """An open application, closed at the end. Models are pulled on first use."""
+    def application(self, *, create: bool = False, looks: bool = False) -> Iterator["Application"]:
+        """An open application, closed at the end. Models are pulled on first use.
+
+        With `looks` nothing will be written, and closing is left to the end of the process.
+        """
         from firstfault.answer.application import Application
         from firstfault.cli.progress import download_progress
 
         with (
             download_progress() as progress,
-            Application(
-                self.config, collection=self.collection, create=create, progress=progress
+            _closing(
+                Application(self.config, collection=self.collection, create=create, progress=progress),
+                self.config.home,
+                looks=looks,
             ) as application,
         ):
             yield application
+            if "collection" in application.__dict__:
+                _tell(application.collection.recovery)
 
     @contextmanager
     def stored(self) -> Iterator["Collection"]:
         """The collection without its embedder, for commands that only look at what is stored."""
         from firstfault.collection import Collection
 
-        with Collection.open(
-            self.config.home, name=self.collection, settings=self.config.settings, write=False
+        with _closing(
+            Collection.open(
+                self.config.home, name=self.collection, settings=self.config.settings, write=False
+            ),
+            self.config.home,
+            looks=True,
         ) as collection:
+            _tell(collection.recovery)
             yield collection
 
     @contextmanager
@@ -91,6 +107,41 @@ class State:
             yield store
         finally:
             store.close()
+
+
+def _tell(recovery: "Recovery") -> None:
+    """Say what had to be put right in the index when the collection was opened."""
+    if not (recovery.added or recovery.removed or recovery.rebuilt):
+        return
+    why = f": {recovery.rebuilt}" if recovery.rebuilt else ", after a crash or from a copy"
+    what = "made anew" if recovery.rebuilt else "behind the catalog"
+    print(
+        f"note: the index was {what}{why}; {recovery.added:,} points were put in, {recovery.removed:,} taken "
+        "out. No document was lost.",
+        file=sys.stderr,
+    )
+
+
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closeable)
+
+
+@contextmanager
+def _closing(opened: _Opened, home: Path, *, looks: bool) -> Iterator[_Opened]:
+    from firstfault.collection.readonly import is_read_only
+
+    done = False
+    try:
+        yield opened
+        done = True
+    finally:
+        if looks and done and not is_read_only(home):
+            left_open.append(opened.close)
+        else:
+            opened.close()
 
 
 def state(context: typer.Context) -> State:

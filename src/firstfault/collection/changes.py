@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from firstfault.collection.catalog import decode_vector, encode_vector
-from firstfault.collection.filters import FieldKind, kind_of, values_of
+from firstfault.collection.filters import FieldKind, kinds_of, values_of
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -21,6 +21,7 @@ from firstfault.collection.schema import (
     embeddings,
     failures,
     fields,
+    token_counts,
     versions,
 )
 from firstfault.models.embedder import FloatArray
@@ -178,6 +179,8 @@ def drop_retired(connection: Connection, collection: int, before: datetime) -> t
     keys: list[int] = []
     for part in parts(rows):
         keys += connection.scalars(select(chunks.c.id).where(chunks.c.document_row.in_(part)))
+        ours = select(chunks.c.id).where(chunks.c.document_row.in_(part))
+        connection.execute(delete(token_counts).where(token_counts.c.chunk.in_(ours)))
         connection.execute(delete(chunks).where(chunks.c.document_row.in_(part)))
         connection.execute(delete(documents).where(documents.c.id.in_(part)))
     return len(rows), keys
@@ -189,12 +192,61 @@ def drop_orphans(connection: Connection) -> int:
     return connection.execute(delete(embeddings).where(~needed)).rowcount
 
 
+def live_ids(connection: Connection, collection: int) -> list[str]:
+    """Ids of the live documents of a collection."""
+    ours = (documents.c.collection_id == collection, documents.c.valid_to.is_(None))
+    return list(connection.scalars(select(documents.c.document_id).where(*ours)))
+
+
+def move_documents(connection: Connection, source: int, target: int, version: int) -> list[int]:
+    """Give the live documents of a collection to another, valid from a version. Returns their chunks."""
+    ours = (documents.c.collection_id == source, documents.c.valid_to.is_(None))
+    _count(connection, target, connection.scalars(select(documents.c.metadata).where(*ours)), step=1)
+    rows = list(connection.scalars(select(documents.c.id).where(*ours)))
+    keys: list[int] = []
+    for part in parts(rows):
+        values = {"collection_id": target, "valid_from": version}
+        connection.execute(update(documents).where(documents.c.id.in_(part)).values(values))
+        keys += connection.scalars(select(chunks.c.id).where(chunks.c.document_row.in_(part)))
+    return sorted(keys)
+
+
+def drop_collection(connection: Connection, collection: int) -> None:
+    """Delete a collection with all that is its own; cached vectors stay."""
+    owned = select(documents.c.id).where(documents.c.collection_id == collection)
+    connection.execute(delete(chunks).where(chunks.c.document_row.in_(owned)))
+    for table in (documents, fields, failures, versions):
+        connection.execute(delete(table).where(table.c.collection_id == collection))
+    connection.execute(delete(collections).where(collections.c.id == collection))
+
+
+def replace_vectors(connection: Connection, space: str, vectors: Mapping[str, Vectors]) -> int:
+    """Put other vectors into the rows of the cache that are there, by text hash. Returns how many."""
+    replaced = 0
+    for text_hash, found in vectors.items():
+        values = {"vector": encode_vector(found.dense), "tokens": found.tokens, "truncated": found.truncated}
+        row = (embeddings.c.space == space, embeddings.c.text_hash == text_hash)
+        replaced += connection.execute(update(embeddings).where(*row).values(values)).rowcount
+    return replaced
+
+
+def all_vectors(connection: Connection, space: str) -> dict[str, Vectors]:
+    """The whole embedding cache of a space, by text hash."""
+    query = select(embeddings).where(embeddings.c.space == space)
+    return {
+        row.text_hash: Vectors(dense=decode_vector(row.vector), tokens=row.tokens, truncated=row.truncated)
+        for row in connection.execute(query)
+    }
+
+
 def field_counts(metadata: Iterable[Metadata]) -> Counter[tuple[str, FieldKind]]:
     """How many documents have each field, by the kind of its values."""
     return Counter(
         pair
         for entry in metadata
-        for pair in {(name, kind_of(value)) for name in entry for value in values_of(entry, name)}
+        for pair in {
+            (name, kind) for name in entry for value in values_of(entry, name) for kind in kinds_of(value)
+        }
     )
 
 

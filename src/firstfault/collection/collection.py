@@ -5,7 +5,7 @@ In: chunked documents, questions, vectors, filters. Out: candidates with scores,
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,9 @@ from firstfault.collection.check import check
 from firstfault.collection.database import FILE, connect, reading, writing
 from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import Index
-from firstfault.collection.lexical import Lexicon
+from firstfault.collection.lexical import DEFAULT_LANGUAGE, Lexicon
 from firstfault.collection.lock import HomeLock
+from firstfault.collection.readonly import borrow, give_back, is_read_only
 from firstfault.collection.records import (
     Acknowledged,
     CollectionInfo,
@@ -66,6 +67,10 @@ class Collection:
         self._lexicon = Lexicon(row.language)
         self._fields: tuple[int, dict[str, set[FieldKind]]] | None = None
         self._folder = home / "index" / row.name
+        self.read_only = is_read_only(home)
+        """Whether the home cannot be written; the index is then searched in a temporary copy."""
+        if self.read_only:
+            self._folder = borrow(self._folder)
         self._index, reason = open_index(self._folder, self._open_folder, self._catalog)
         self._writer = self._new_writer()
         done = reconcile(self._catalog, self._index, self._writer)
@@ -81,17 +86,16 @@ class Collection:
         settings: Settings,
         embedder: Embedder | None = None,
         write: bool = True,
-        language: str = "english",
     ) -> "Collection":
         """Open a collection; `write` says whether it is created when it is absent.
 
-        `embedder` is needed to create it and to add documents. `language` is the stemmer of the lexical arm,
-        taken when the collection is created: a Snowball language or "none".
+        `embedder` is needed to create it and to add documents. `settings.index.language` is taken when the
+        collection is created.
 
         Raises:
             LockedError: another process has the home.
             MissingError: there is no such collection and it must not be created.
-            MismatchError: it was made with another embedder, or by a newer Firstfault.
+            MismatchError: it was made with another embedder or language, or by a newer Firstfault.
             StorageError: the disk refused.
         """
         if not _NAME.fullmatch(name):
@@ -109,7 +113,9 @@ class Collection:
         try:
             row = _find(engine, name)
             if row is None:
+                language = settings.index.language or DEFAULT_LANGUAGE
                 row = _create(engine, home, name, embedder if write else None, language)
+            _compare_language(row, settings.index.language)
             if embedder is not None:
                 _compare_embedder(row, embedder)
             return cls(home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder)
@@ -240,6 +246,14 @@ class Collection:
             key: vector for part in changes.parts(keys) for key, vector in self._catalog.vectors(part).items()
         }
 
+    def token_counts(self, counter: str, keys: Sequence[int]) -> dict[int, int]:
+        """Tokens that chunks take in a prompt, where the generator with this fingerprint has counted them."""
+        return self._catalog.token_counts(counter, keys)
+
+    def remember_token_counts(self, counter: str, counts: Mapping[int, int]) -> None:
+        """Keep what a generator counted, key → tokens, until `gc` drops the chunk."""
+        self._catalog.remember_token_counts(counter, counts)
+
     def dense(
         self,
         vector: FloatArray,
@@ -335,6 +349,8 @@ class Collection:
         finally:
             self._engine.dispose()
             self._lock.release()
+            if self.read_only:
+                give_back(self._folder)
 
     def __enter__(self) -> "Collection":
         return self
@@ -403,6 +419,17 @@ def _compare_embedder(row: Row[Any], embedder: Embedder) -> None:
         f"and the settings name {embedder.name} ({embedder.fingerprint[:12]}): "
         "their vectors cannot be compared.",
         hint=f"Set embedder.model back to {row.embedder}, or ingest into another --collection or --home.",
+    )
+
+
+def _compare_language(row: Row[Any], language: str | None) -> None:
+    """Refuse to search stems of one language with those of another."""
+    if language is None or language == row.language:
+        return
+    raise MismatchError(
+        f"The collection '{row.name}' was made with index.language = {row.language!r}, "
+        f"and the settings say {language!r}: their terms cannot be compared.",
+        hint=f"Set index.language back to {row.language!r}, or ingest into another --collection or --home.",
     )
 
 

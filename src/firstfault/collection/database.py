@@ -8,18 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
+from firstfault.collection.readonly import is_read_only
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
-HEAD = "0003"
+HEAD = "0005"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"
 
 _BUSY_SECONDS = 10
+_MAPPED_BYTES = 2**31
+"""How much of the file is read through a memory map, without a copy; it is written as ever."""
 _FULL = "Free disk space and run the command again: what was acknowledged is kept, the rest is repeated."
 
 
@@ -34,13 +38,22 @@ def connect(home: Path, *, create: bool = True) -> Engine:
     file = home / FILE
     if not create and not file.exists():
         raise MissingError(f"There is nothing at {home} yet.", hint="Make it: firstfault ingest PATH")
+    read_only = is_read_only(home)
     with translated(file):
-        home.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(f"sqlite:///{file}")
-        event.listen(engine, "connect", _configure)
+        if read_only:
+            engine = _open_read_only(file)
+        else:
+            home.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(f"sqlite:///{file}")
+            event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
         with engine.connect() as connection:
             current = _revision(connection)
+        if read_only and (current is None or current < HEAD):
+            raise StorageError(
+                f"{home} cannot be written, and an older Firstfault made it (schema {current or 'none'}).",
+                hint="Copy it to where it can be written: the first command there brings it up to date.",
+            )
         if current is None or current < HEAD:
             _migrate(engine)
         elif current > HEAD:
@@ -130,6 +143,29 @@ def storage_error(error: Exception, place: object) -> StorageError:
     )
 
 
+def _open_read_only(file: Path) -> Engine:
+    """SQLite without locks and without a log of its own: nobody writes where nobody may.
+
+    Raises:
+        StorageError: what was committed last stands in the log, which cannot be moved into the file here.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StorageError(
+            f"{file.parent} cannot be written, and {log.name} holds changes that are not in {file.name} yet.",
+            hint="Run any command where it can be written, or copy the whole folder to such a place.",
+        )
+    place = quote(str(file.resolve()))
+    engine = create_engine(f"sqlite:///file:{place}?mode=ro&immutable=1&uri=true")
+
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+
+    event.listen(engine, "connect", configure)
+    return engine
+
+
 def _configure(connection: Any, _record: Any) -> None:
     """Set up a new SQLite connection; transactions are begun by `_begin`, not by the driver."""
     connection.isolation_level = None
@@ -140,6 +176,7 @@ def _configure(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "cache_size = -32768",
+        f"mmap_size = {_MAPPED_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

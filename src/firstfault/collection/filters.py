@@ -3,7 +3,8 @@
 In: text such as `kind = "function" and (year >= 2020 or not lang in ("de", "fr"))`. Out: a `Filter`.
 
 A comparison holds when any value of the field satisfies it (a field may hold a list). A document without
-the field satisfies no comparison, hence every `not` of one; `a != b` is `not a = b`.
+the field satisfies no comparison, hence every `not` of one; `a != b` is `not a = b`. Numbers and dates have
+an order: `published >= "2024-01-01"` compares points in time (see `dates`), `=` texts as they stand.
 """
 
 import difflib
@@ -14,16 +15,18 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from firstfault.collection.dates import moment
 from firstfault.errors import InputError
 from firstfault.types import Metadata, Scalar
 
-FieldKind = Literal["text", "number", "boolean"]
+FieldKind = Literal["text", "number", "boolean", "date"]
+"""A date is a text as well."""
 Operator = Literal["=", "<", "<=", ">", ">="]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """`field operator value`; the order operators take numbers only."""
+    """`field operator value`; the order operators take numbers, and texts that are dates."""
 
     field: str
     operator: Operator
@@ -200,8 +203,8 @@ class _Parser:
         self._next += 1
         position = self._token.position
         value = self._value()
-        if sign != "=" and isinstance(value, bool | str):
-            self._fail(f"'{sign}' needs a number", position)
+        if sign != "=" and (isinstance(value, bool) or (isinstance(value, str) and moment(value) is None)):
+            self._fail(f"'{sign}' needs a number, or a date such as \"2024-01-31\"", position)
         return Compare(field=field, operator=sign, value=value)
 
     def _field(self) -> str:
@@ -290,6 +293,17 @@ def kind_of(value: Scalar) -> FieldKind:
     return "text" if isinstance(value, str) else "number"
 
 
+def kinds_of(value: Scalar) -> tuple[FieldKind, ...]:
+    """What a single metadata value can be compared as."""
+    is_date = isinstance(value, str) and moment(value) is not None
+    return (kind_of(value), "date") if is_date else (kind_of(value),)
+
+
+def compared_as(operator: Operator, value: Scalar) -> FieldKind:
+    """What a comparison with a value looks at: `=` at texts, the order operators at dates."""
+    return "date" if isinstance(value, str) and operator != "=" else kind_of(value)
+
+
 def values_of(metadata: Metadata, field: str) -> list[Scalar]:
     """The values that a field holds: none, one, or those of its list."""
     value = metadata.get(field, [])
@@ -318,22 +332,25 @@ def admits(where: Filter, metadata: Metadata) -> bool:
 
 
 def _holds(value: Scalar, sign: Operator, wanted: Scalar) -> bool:
-    """Numbers are compared as doubles; values of different kinds never match."""
+    """Numbers are compared as doubles, dates as points in time; values of different kinds never match."""
     if kind_of(value) != kind_of(wanted):
         return False
-    if isinstance(value, str) or isinstance(wanted, str):
-        return sign == "=" and value == wanted
+    if isinstance(value, str) and isinstance(wanted, str):
+        if sign == "=":
+            return value == wanted
+        at, bound = moment(value), moment(wanted)
+        return at is not None and bound is not None and _ORDER[sign](at, bound)
     return _ORDER[sign](float(value), float(wanted))
 
 
-def comparisons(where: Filter) -> Iterator[tuple[str, Scalar]]:
-    """Every field with every value that it is compared to."""
+def comparisons(where: Filter) -> Iterator[tuple[str, FieldKind, Scalar]]:
+    """Every field with every value that it is compared to, and what it must hold for that."""
     match where:
         case Compare():
-            yield where.field, where.value
+            yield where.field, compared_as(where.operator, where.value), where.value
         case AnyOf():
             for value in where.values:
-                yield where.field, value
+                yield where.field, kind_of(value), value
         case Not():
             yield from comparisons(where.part)
         case And() | Or():
@@ -347,14 +364,16 @@ def check(where: Filter, known: Mapping[str, Set[FieldKind]]) -> None:
     Raises:
         InputError: a field that no document has, or a value of a kind that the field never holds.
     """
-    for field, value in comparisons(where):
+    for field, kind, value in comparisons(where):
         if field not in known:
             raise InputError(f"No document has the field '{field}'.", hint=_suggest(field, known))
-        if kind_of(value) not in known[field]:
-            holds = " and ".join(sorted(known[field]))
+        if kind not in known[field]:
+            holds = " and ".join(sorted(known[field] - {"date"}))
+            hint = "Text stands in quotes, numbers and true or false do not."
+            if kind == "date":
+                hint = "Of texts only dates have an order: YYYY-MM-DD, or with a time YYYY-MM-DDThh:mm:ss."
             raise InputError(
-                f"The field '{field}' holds {holds} values, and {_literal(value)} is {kind_of(value)}.",
-                hint="Text stands in quotes, numbers and true or false do not.",
+                f"The field '{field}' holds {holds} values, and {_literal(value)} is a {kind}.", hint=hint
             )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import qdrant_edge as engine
 
 from firstfault.collection.database import storage_error
+from firstfault.collection.dates import moment
 from firstfault.collection.filters import (
     And,
     AnyOf,
@@ -25,7 +26,8 @@ from firstfault.collection.filters import (
     Not,
     Operator,
     Or,
-    kind_of,
+    compared_as,
+    kinds_of,
     values_of,
 )
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
@@ -53,7 +55,8 @@ _MAPPED: Mapping[str, Any] = {"enable_hnsw": False, "memory": engine.Memory.Cach
 """For indexes of the payload: mapped from disk, which opens several times faster than held in memory, and
 without graphs of their own, which would take as long to build as the main one."""
 
-_BRANCH: Mapping[FieldKind, str] = {"text": "t", "number": "n", "boolean": "b"}
+_BRANCH: Mapping[FieldKind, str] = {"text": "t", "number": "n", "boolean": "b", "date": "d"}
+"""Payload key under which the values of each kind stand; dates once more, as seconds."""
 
 
 class EdgeIndex:
@@ -140,7 +143,8 @@ class EdgeIndex:
             path = _path(name, kind)
             if path in present or len(present) >= MOST_FIELDS:
                 continue
-            make = engine.FloatIndexParams if kind == "number" else engine.KeywordIndexParams
+            ordered = kind in ("number", "date")
+            make = engine.FloatIndexParams if ordered else engine.KeywordIndexParams
             self._create_index(path, make(**_MAPPED))
             present.add(path)
 
@@ -257,8 +261,9 @@ def _payload(point: Point) -> dict[str, Any]:
     }
     for field in point.metadata:
         for value in values_of(point.metadata, field):
-            branch = payload.setdefault(_BRANCH[kind_of(value)], {})
-            branch.setdefault(_field(field), []).append(_value(value))
+            for kind in kinds_of(value):
+                branch = payload.setdefault(_BRANCH[kind], {})
+                branch.setdefault(_field(field), []).append(_value(value, kind))
     return payload
 
 
@@ -271,7 +276,11 @@ def _path(name: str, kind: FieldKind) -> str:
     return f'{_BRANCH[kind]}."{_field(name)}"'
 
 
-def _value(value: Scalar) -> str | float:
+def _value(value: Scalar, kind: FieldKind) -> str | float:
+    if kind == "date":
+        at = moment(str(value))
+        assert at is not None
+        return at
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else float(value)
@@ -302,8 +311,9 @@ def _condition(where: Filter) -> Any:
 
 
 def _compare(field: str, operator: Operator, value: Scalar) -> Any:
-    path = _path(field, kind_of(value))
-    stored = _value(value)
+    kind = compared_as(operator, value)
+    path = _path(field, kind)
+    stored = _value(value, kind)
     if isinstance(stored, str):
         return engine.FieldCondition(path, match=engine.MatchValue(stored))
     bounds = {

@@ -22,6 +22,7 @@ B = 0.75
 """How far the length of a text counts; ibid."""
 
 UNSTEMMED = "none"
+DEFAULT_LANGUAGE = "english"
 
 _WORD = re.compile(r"\w+(?:\.\w+)*")
 _JOINTS = re.compile(r"[._]+")
@@ -120,6 +121,8 @@ def _stemmer(language: str) -> Callable[[str], str]:
 
     if language not in snowballstemmer.algorithms():
         known = ", ".join([UNSTEMMED, *snowballstemmer.algorithms()])
-        raise InputError(f"There is no stemmer for '{language}'.", hint=f"There are: {known}.")
+        raise InputError(
+            f"There is no stemmer for '{language}'.", hint=f"Set index.language to one of: {known}."
+        )
     stem: Callable[[str], str] = snowballstemmer.stemmer(language).stemWord
     return stem

@@ -5,6 +5,7 @@ error that names its owner for everyone else.
 """
 
 import fcntl
+import io
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from firstfault.collection.database import translated
+from firstfault.collection.readonly import is_read_only
 from firstfault.errors import LockedError
 
 FILE = "lock"
@@ -63,6 +65,8 @@ class HomeLock:
 
 
 def _acquire(home: Path) -> IO[str]:
+    if is_read_only(home):
+        return io.StringIO()  # there is nothing to keep others from
     path = home / FILE
     with translated(path):
         file = path.open("a+", encoding="utf-8")

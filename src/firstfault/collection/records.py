@@ -96,7 +96,7 @@ class CollectionInfo:
     language: str
     """Stemmer of the lexical arm."""
     fields: dict[str, tuple[str, ...]]
-    """Metadata field of live documents → kinds of its values: text, number, boolean."""
+    """Metadata field of live documents → kinds of its values: text, number, boolean, date (a text, too)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

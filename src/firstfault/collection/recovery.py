@@ -17,6 +17,9 @@ from firstfault.collection.records import Recovery
 from firstfault.collection.writer import Writer
 from firstfault.errors import StorageError
 
+REMAKE = -2
+"""`indexed` of a collection whose index a migration has made obsolete."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,8 +49,12 @@ def open_index(folder: Path, open_folder: Callable[[Path], Index], catalog: Cata
     Raises:
         StorageError: a new one cannot be made either.
     """
+    indexed = catalog.row().indexed
     if not folder.exists():
-        return open_folder(folder), "it was not there" if catalog.row().indexed > 0 else ""
+        return open_folder(folder), "it was not there" if indexed > 0 else ""
+    if indexed == REMAKE:
+        shutil.rmtree(folder)
+        return open_folder(folder), "an older version had made it, which could not filter by date"
     try:
         return open_folder(folder), ""
     except StorageError as error:

@@ -38,7 +38,12 @@ collections = Table(
     Column("language", Text, nullable=False, comment="stemmer of the BM25 arm, or none"),
     Column("average_length", Integer, nullable=False, comment="BM25 terms per chunk; 0 until the first"),
     Column("version", Integer, nullable=False, comment="the corpus clock"),
-    Column("indexed", Integer, nullable=False, comment="version the index agrees with; -1 = unsure"),
+    Column(
+        "indexed",
+        Integer,
+        nullable=False,
+        comment="version the index agrees with; -1 = unsure, -2 = make it anew",
+    ),
     Column("points", Integer, nullable=False, comment="points that the index then had"),
 )
 
@@ -91,12 +96,20 @@ chunks = Table(
     sqlite_autoincrement=True,
 )
 
+token_counts = Table(
+    "token_counts",
+    metadata,
+    Column("chunk", ForeignKey("chunks.id"), primary_key=True, autoincrement=False),
+    Column("counter", Text, primary_key=True, comment="fingerprint of the generator that counted"),
+    Column("tokens", Integer, nullable=False, comment="of the chunk as it stands in a prompt"),
+)
+
 fields = Table(
     "fields",
     metadata,
     Column("collection_id", ForeignKey("collections.id"), primary_key=True),
     Column("name", Text, primary_key=True),
-    Column("kind", Text, primary_key=True, comment="text, number or boolean"),
+    Column("kind", Text, primary_key=True, comment="text, number, boolean or date"),
     Column("documents", Integer, nullable=False, comment="live documents that have it"),
 )
 

@@ -1,8 +1,8 @@
 """From cases to a diagnosis: traces in; the primary fault, further faults and the decision tree out.
 
 A cause is a fault of the application when it surely explains more cases than the playbook tolerates: when the
-lower end of its interval is above that. Below it is scatter. The primary fault is the earliest stage among the
-faults that matter.
+lower end of its interval is above that. Below it is scatter. The primary fault is the earliest stage among
+the faults that matter.
 """
 
 from collections import defaultdict

@@ -19,7 +19,8 @@ from firstfault.stages import Stage
 from firstfault.types import Blame, Case, Trace, Undecided
 
 LEAST_RECALL = 0.5
-"""A context with less than this share of the gold evidence has lost what the answer needs."""
+"""A context that is to be judged without an answer has lost what the answer needs when it holds no more than
+this share of the gold evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +84,14 @@ def _written(case: Case, trace: Trace) -> Examined:
 
 
 def _lost(golds: tuple[Gold, ...], trace: Trace) -> list[Gold]:
-    """The units that are missing from the prompt, when so many are that the answer cannot be known."""
+    """The units that are missing from the prompt; where nothing was generated, only when most are."""
     if not golds:
         return []
     assert trace.context is not None
     spans = [span_of(passage.chunk) for passage in trace.context.passages]
     lost = [gold for gold in golds if not satisfied(gold, spans)]
     recall = 1 - len(lost) / len(golds)
-    return lost if recall < LEAST_RECALL else []
+    return lost if trace.answer is not None or recall <= LEAST_RECALL else []
 
 
 def _retrieval(probes: Probes, case: Case, trace: Trace, lost: list[Gold]) -> Examined:

@@ -80,10 +80,15 @@ def reindexes(patch: Patch) -> bool:
 
 
 def size(patch: Patch, settings: Settings) -> tuple[bool, int, float]:
-    """How much a concrete patch changes, for comparison: a new collection, keys, sum of |log₂ ratio|."""
+    """How much a concrete patch changes, for comparison: a new collection, keys, sum of |log₂ ratio|.
+
+    Going back to a default is the smallest change: it leaves nothing of one's own behind.
+    """
     distance = 0.0
     for name, value in patch.items():
         current = value_of(settings, name)
+        if value == _field(name).default:
+            continue
         if isinstance(value, int | float) and isinstance(current, int | float):
             distance += abs(math.log2((abs(value) + 0.01) / (abs(current) + 0.01)))
         else:

@@ -82,6 +82,10 @@ class Probes:
         """The text of a document at a version; None when there was none."""
         return self._locator(version).text(document_id)
 
+    def ask(self, case: Case) -> Trace:
+        """The context that the application assembles for a case, as it is set up now."""
+        return self.app.run(ask(self.app, case.question, where=case.where, generate=False, keep=False))
+
     def replay(
         self,
         trace: Trace,
@@ -172,6 +176,15 @@ class Probes:
                 ),
             )
         return self._ranks[1]
+
+    def dense_rank(self, trace: Trace, text: str, where: str | None, keys: Sequence[int]) -> int | None:
+        """The best rank of any of the keys when exact dense search is asked for a text."""
+        admitted = parse_where(where) if where is not None else None
+        vector = self.app.embedder.embed([text], kind="query")[0]
+        found = self.app.collection.dense(
+            vector, where=admitted, limit=DEPTH, exact=True, version=trace.corpus_version
+        )
+        return min((rank for rank, one in enumerate(found, start=1) if one.key in keys), default=None)
 
     def agreement(self, key: int, chunk: Chunk) -> Agreement | None:
         """Embed a stored chunk again, twice; None when its vector is not stored."""

@@ -21,6 +21,8 @@ SAME_VECTOR = 0.95
 """Cosine above which a fresh embedding of a text counts as the stored one."""
 FEW_SHARED_WORDS = 1 / 3
 """Below this share of the question's words, weighted by rarity, question and evidence speak differently."""
+SILENT = 0.1
+"""An arm with no more than this weight has no say."""
 LARGEST_K = 20
 LARGEST_EF = 4096
 
@@ -153,11 +155,16 @@ class Search:
                 "reaches the prompt."
             )
             return self._found(Stage.FUSE, "fusion_weights", evidence, True, usual)
-        k = self.search.top_k
-        if dense is not None and dense <= k and bm25 is not None and bm25 <= k:
-            patch = self._alone(1.0) or self._alone(0.0)
-            if patch is not None:
-                evidence = f"The evidence is {reached}, and {where}; one arm alone brings it to the prompt."
+        k, weight = self.search.top_k, self.search.dense_weight
+        near = {1.0: dense is not None and dense <= k, 0.0: bm25 is not None and bm25 <= k}
+        silenced = {1.0: weight <= SILENT, 0.0: weight >= 1 - SILENT}
+        for arm in (1.0, 0.0):
+            if near[arm] and (silenced[arm] or all(near.values())) and (patch := self._alone(arm)):
+                name = "dense search" if arm else "BM25"
+                evidence = (
+                    f"The evidence is {reached}, and {where} at dense weight {weight:g}; {name} alone "
+                    "brings it to the prompt."
+                )
                 return self._found(Stage.FUSE, "fusion_weights", evidence, True, patch)
         return None
 
@@ -226,8 +233,9 @@ class Search:
                 "search alone brings it to the prompt."
             )
             return self._found(Stage.EMBED, "vocabulary_gap", evidence, True, patch)
-        shared = self._shared()
-        cause = "vocabulary_gap" if shared < FEW_SHARED_WORDS else "weak_embedding"
+        shared, own = self._shared(), self._own_words_rank()
+        blind = own is None or own > k
+        cause = "vocabulary_gap" if shared < FEW_SHARED_WORDS and not blind else "weak_embedding"
         patch = {"search.top_k": min(max(4 * k, 10), LARGEST_K)}
         deeper = max(self.search.candidates, SearchConfig().candidates)
         if deeper != self.search.candidates:
@@ -235,9 +243,9 @@ class Search:
         recovered = self._reaches(
             self.probes.replay(self.trace, patch, start=Stage.FILTER, where=self.trace.where)
         )
-        evidence = (
-            f"The evidence is {ranks}; the question and it share {shared:.0%} of the question's words"
-            + (f"; with {_settings(patch)} it reaches the prompt." if recovered else ".")
+        words_of = f"asked with its own words it is {place(own, beyond=DEPTH)} by exact dense search"
+        evidence = f"The evidence is {ranks}; it holds {shared:.0%} of the question's words; {words_of}" + (
+            f"; with {_settings(patch)} it reaches the prompt." if recovered else "."
         )
         return self._found(Stage.EMBED, cause, evidence, recovered, patch if recovered else {})
 
@@ -256,6 +264,12 @@ class Search:
         scores = self.probes.app.embedder.embed([*own, *others], kind="document") @ ranks.query.vector
         best = max(float(score) for score in scores[: len(own)])
         return 1 + sum(float(score) > best for score in scores[len(own) :])
+
+    def _own_words_rank(self) -> int | None:
+        """Where exact dense search puts the evidence when it is asked for in its own words."""
+        chunk = next(iter(self.whole.values()))
+        text = self.gold.unit.quote or chunk.text[:300]
+        return self.probes.dense_rank(self.trace, text, self.trace.where, list(self.whole))
 
     def _shared(self) -> float:
         """Share of the question's words, weighted by rarity, that the evidence holds."""

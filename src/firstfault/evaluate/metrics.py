@@ -143,7 +143,9 @@ def _answer(
         scores["answer_correctness"] = Score(value=None, reason=reason)
     else:
         agreement = (
-            0.0 if answer.abstained else correctness(_said(trace, answer), case.answer, verifier=verifier)
+            0.0
+            if answer.abstained
+            else correctness(_said(trace, answer), case.answer, question=case.question, verifier=verifier)
         )
         scores["answer_correctness"] = Score(value=agreement)
     return scores

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 
 from firstfault.answer.ask import ask
 from firstfault.collection.database import connect
+from firstfault.config import Settings
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.evaluate.aggregate import aggregate
 from firstfault.evaluate.cases import hash_cases
 from firstfault.evaluate.evidence import Locator
 from firstfault.evaluate.metrics import measure, unmeasured
 from firstfault.evaluate.store import RunStore
+from firstfault.stages import Stage
 from firstfault.trace.record import new_trace_id
-from firstfault.types import Case, CaseResult, Run
+from firstfault.types import Case, CaseResult, Run, Trace
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
@@ -147,17 +149,33 @@ async def _run_all(
 
 
 async def run_case(
-    app: "Application", case: Case, locator: Locator, *, generation: bool = True
+    app: "Application",
+    case: Case,
+    locator: Locator,
+    *,
+    generation: bool = True,
+    settings: Settings | None = None,
+    prior: Trace | None = None,
+    start: Stage = Stage.FILTER,
+    keep: bool = True,
 ) -> CaseResult:
-    """Ask the question of a case and measure what came of it."""
+    """Ask the question of a case and measure what came of it.
+
+    `settings`, `prior`, `start` and `keep` are those of `ask`: a fix runs a case again from the first stage
+    that it touches.
+    """
     try:
         trace = await ask(
             app,
             case.question,
             where=case.where,
             schema=case.schema if generation else None,
+            settings=settings,
+            prior=prior,
+            start=start,
             generate=generation,
             case=case.id,
+            keep=keep,
         )
     except FirstfaultError as error:
         notes = getattr(error, "__notes__", [])
@@ -174,14 +192,14 @@ async def run_case(
             error=str(error),
             case=case,
         )
-    verifier = app.verifier(app.settings.verifier)
+    verifier = app.verifier((settings or app.settings).verifier)
     gold = locator.locate(case.evidence)
     measured = measure(case, trace, gold, verifier=verifier, document=locator.text)
     answer = trace.answer
     return CaseResult(
         case_id=case.id,
         question=case.question,
-        trace_id=trace.id,
+        trace_id=trace.id if keep else None,
         answer=answer.text if answer else None,
         abstained=answer.abstained if answer else None,
         evidence=measured.evidence,

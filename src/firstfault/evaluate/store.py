@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
 from firstfault.collection.database import reading, writing
 from firstfault.collection.schema import run_cases, runs
@@ -101,6 +101,13 @@ class RunStore:
         query = select(runs.c.record).order_by(runs.c.at.desc(), runs.c.id.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [_decode_run(record) for record in connection.scalars(query)]
+
+    def drop_before(self, at: str) -> int:
+        """Delete runs that began before an ISO 8601 time in UTC, with their results. Returns how many."""
+        old = select(runs.c.id).where(runs.c.at < at)
+        with writing(self._engine) as connection:
+            connection.execute(delete(run_cases).where(run_cases.c.run_id.in_(old)))
+            return connection.execute(delete(runs).where(runs.c.at < at)).rowcount
 
 
 def _decode_run(record: bytes) -> Run:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 """A container that unpacks to more is not a text document (or is made to exhaust the memory)."""
 
+_EMPTY_TITLES = frozenset({"word document", "microsoft word document", "document", "untitled"})
+"""Titles that programs write into every new document: they name nothing."""
+
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADING = re.compile(r"heading (\d)")
@@ -48,6 +51,8 @@ def read_docx(data: bytes) -> Extracted:
         raise InputError("There is no text in it.", hint="If it holds images of text, run OCR on it first.")
     heading = re.search(r"^#+ (.+)$", text, re.MULTILINE)
     title = (document.core_properties.title or "").strip()
+    if title.lower() in _EMPTY_TITLES:
+        title = ""
     return Extracted(text=text, title=title or (heading[1] if heading else None))
 
 

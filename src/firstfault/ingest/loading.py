@@ -14,7 +14,7 @@ from firstfault.ingest.format import Extracted
 from firstfault.ingest.metadata import filterable
 from firstfault.ingest.readers import MAX_FILE_BYTES, READERS_VERSION, format_of, read, too_large
 from firstfault.ingest.run import Run
-from firstfault.ingest.sources import Source, parse_record, read_lines
+from firstfault.ingest.sources import Source, parse_record, read_lines, second_id
 from firstfault.types import Document
 
 
@@ -77,19 +77,14 @@ def _from_records(
 
 
 def changed_documents(run: Run, documents: Iterable[Document]) -> Iterator[Document]:
-    """Give documents made in Python their revisions, and pass over what is unchanged.
-
-    Raises:
-        InputError: two documents have one id.
-    """
+    """Give documents made in Python their revisions, and pass over what is unchanged."""
     salt = _digest(READERS_VERSION, run.chunker.fingerprint)
     seen: dict[str, str] = {}
     for document in documents:
         if document.id in seen:
-            raise InputError(
-                f"Two documents have the id {document.id!r}: {seen[document.id]} and {document.source}.",
-                hint="Change one id.",
-            )
+            second = second_id(document.id, seen[document.id], document.source)
+            run.fail(second.source, second.reason, len(document.text), document.id)
+            continue
         seen[document.id] = document.source
         size = len(document.text)
         result = filterable(document.metadata)

@@ -30,12 +30,13 @@ def ingest(
     documents that came from under `paths` and are gone from there are retired.
 
     Raises:
-        InputError: a path does not exist, nothing readable was found, two documents have one id, or not
-            a single document could be read (the reasons are recorded in the collection).
+        InputError: a path does not exist, nothing readable was found, or not a single document could be
+            read (the reasons are recorded in the collection).
     """
     run = Run(collection, chunker, progress)
     found = survey(paths, gone=prune)
     run.failed += found.failures
+    run.notes += found.notes
     run.total, run.bytes_total = len(found.sources), sum(source.size for source in found.sources)
     try:
         run.feed(changed_sources(run, found.sources, dict(metadata or {})))
@@ -67,10 +68,8 @@ def ingest_documents(
 ) -> IngestReport:
     """Add documents that were made in Python; those that are unchanged are skipped.
 
-    `Document.revision` is not looked at: it is computed from the text, title and metadata.
-
-    Raises:
-        InputError: two documents have one id.
+    `Document.revision` is not looked at: it is computed from the text, title and metadata. Of two documents
+    with one id the second is a failure.
     """
     run = Run(collection, chunker, progress)
     run.total = total

@@ -11,7 +11,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ class Survey:
     """Suffix → number of files in folders that were passed over, since nothing here reads them."""
     roots: list[Path] = field(default_factory=list)
     """The paths given, absolute."""
+    notes: list[str] = field(default_factory=list)
+    """Links that were not followed, since they lead out of the folder given."""
 
 
 def file_of(place: str) -> Path:
@@ -89,8 +91,9 @@ def file_of(place: str) -> Path:
 def survey(paths: Iterable[str | Path], *, gone: bool = False) -> Survey:
     """List everything under files and folders.
 
-    Folders are walked in sorted order; hidden entries and version control are passed over, symbolic
-    links are followed once. A file that is named explicitly is read whatever its suffix. With `gone`, paths
+    Folders are walked in sorted order; hidden entries and version control are passed over, symbolic links
+    are followed once, and never out of the folder given. A file that is named explicitly is read whatever its
+    suffix. Of two sources with one id, the first counts. With `gone`, paths
     that are empty or no longer exist are accepted: what came from them can be retired.
 
     Raises:
@@ -109,7 +112,7 @@ def survey(paths: Iterable[str | Path], *, gone: bool = False) -> Survey:
             raise InputError(f"There is no file or folder {given}.", hint="Check the path.")
     if not result.sources and not result.failures and not gone:
         raise nothing_found(result)
-    _check_ids(result.sources)
+    _drop_second_ids(result)
     return result
 
 
@@ -210,6 +213,16 @@ def _bad_field(name: str, problem: str) -> InputError:
 def _walk(root: Path, result: Survey) -> Iterator[Path]:
     """Yield the readable files below a folder, sorted by path."""
     visited: set[tuple[int, int]] = set()
+    within = root.resolve()
+
+    def leads_out(entry: Path) -> bool:
+        if not entry.is_symlink():
+            return False
+        target = Path(os.path.realpath(entry))
+        if target.is_relative_to(within) or not target.exists():  # a dead link fails when it is read
+            return False
+        result.notes.append(f"{entry}: not followed, it leads out of {root} to {target}; ingest that by name")
+        return True
 
     def walk(folder: Path) -> Iterator[Path]:
         try:
@@ -225,6 +238,8 @@ def _walk(root: Path, result: Survey) -> Iterator[Path]:
             return
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _VERSION_CONTROL:
+                continue
+            if leads_out(entry):
                 continue
             if entry.is_dir():
                 yield from walk(entry)
@@ -280,15 +295,24 @@ def _add_records(file: Path, result: Survey) -> None:
                 result.sources.append(Source(id=record["id"], path=file, size=len(line), line=number))
 
 
-def _check_ids(sources: Sequence[Source]) -> None:
-    seen: dict[str, Source] = {}
-    for source in sources:
-        first = seen.setdefault(source.id, source)
-        if first is not source:
-            raise InputError(
-                f"Two documents have the id {source.id!r}: {first.place} and {source.place}.",
-                hint="Give the folder above both, or change one id.",
-            )
+def _drop_second_ids(result: Survey) -> None:
+    """Keep the first source of every id; the others fail, naming both."""
+    first: dict[str, Source] = {}
+    for source in result.sources:
+        if first.setdefault(source.id, source) is not source:
+            failed = second_id(source.id, first[source.id].place, source.place)
+            result.failures.append(failed)
+    result.sources = list(first.values())
+
+
+def second_id(document_id: str, first: str, second: str) -> Failed:
+    """The failure of a source whose id another one of the same run has."""
+    return Failed(
+        source=second,
+        reason=f"Two documents have the id {document_id!r}: {first}, which was taken, and {second}. "
+        "Give the folder above both, or change one id.",
+        document_id=document_id,
+    )
 
 
 def _not_opened(source: str, error: Exception) -> Failed:
@@ -301,6 +325,7 @@ def nothing_found(result: Survey) -> InputError:
     suffixes = sorted({suffix for entry in FORMATS for suffix in entry.suffixes} | set(RECORDS))
     where = ", ".join(map(str, result.roots)) or "nothing"
     passed = ", ".join(f"{count} × {suffix}" for suffix, count in sorted(result.skipped.items()))
+    passed += f"{', ' if passed else ''}{len(result.notes)} links that lead out of it" if result.notes else ""
     return InputError(
         f"There is nothing to ingest in {where}" + (f" (passed over: {passed})." if passed else "."),
         hint=f"Looked for {' '.join(suffixes)}.",

@@ -69,7 +69,7 @@ class Generator(Protocol):
         """Tokens that a text takes inside a prompt."""
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """`count_tokens` of several texts, in one go where the runtime can."""
+        """Tokens of each text where a blank line and another text follow, in one go where the runtime can."""
 
     def render(self, messages: Sequence[Message]) -> str | None:
         """The exact prompt that the model sees for the messages; None when only the endpoint knows."""

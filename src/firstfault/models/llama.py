@@ -33,6 +33,8 @@ _MARK_TOKENS = 8
 """What shows that a grammar is in force, and tokens enough to write it."""
 _BETWEEN = "\n\n"
 """What stands between the parts of a prompt."""
+_FENCE = "<"
+"""What the next part begins with: blank lines at the end of a text are tokens of another kind."""
 _BATCH = 256
 """Prompt tokens between two chances to stop."""
 _SPINS = "1000"
@@ -107,19 +109,22 @@ class LlamaGenerator:
         return len(self._post("/tokenize", body)["tokens"])
 
     def count_each(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text where the texts follow one another, a blank line between: as in a prompt.
+        """Tokens of each text with the blank line that follows it, as in a prompt of several texts.
 
         One call for all of them. A token that spans a boundary counts for the text in which it begins.
         """
         if not texts:
             return []
         parts = [self._defuse(text) for text in texts]
-        body = {"content": _BETWEEN.join(parts), "add_special": False, "with_pieces": True}
+        content = "".join(f"{part}{_BETWEEN}" for part in parts) + _FENCE
+        body = {"content": content, "add_special": False, "with_pieces": True}
         ends = list(accumulate(len(f"{part}{_BETWEEN}".encode()) for part in parts))
         counts, position, begin = [0] * len(parts), 0, 0
         for token in self._post("/tokenize", body)["tokens"]:
-            while position < len(parts) - 1 and begin >= ends[position]:
+            while position < len(parts) and begin >= ends[position]:
                 position += 1
+            if position == len(parts):
+                break
             counts[position] += 1
             piece = token["piece"]
             begin += len(piece.encode()) if isinstance(piece, str) else len(piece)
@@ -307,14 +312,17 @@ class LlamaGenerator:
         params.ctx_shift = False  # an over-long prompt is an error, not a silent cut
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
         params.warmup = params.fit_params = params.ui = params.endpoint_slots = False
+        params.endpoint_metrics = True
         params.api_keys = [self._key]  # the runtime listens on a loopback port; nobody else may use it
         params.n_threads_http = 1
         params.verbosity = 3 if self._verbose else -1
         try:
-            return xllamacpp.Server(params)
+            server = xllamacpp.Server(params)
         except RuntimeError as error:
             hint = "Check that the file is a complete GGUF model, and set verbose to see what llama.cpp says."
             raise ConfigError(f"llama.cpp cannot load {self._path}.", hint=hint) from error
+        server.handle_metrics()  # answered once its loop runs: closing it before would wait for ever
+        return server
 
     def _post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """Ask the runtime something that its Python interface lacks, over its private loopback port.

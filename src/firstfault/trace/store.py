@@ -73,16 +73,16 @@ class TraceStore:
         Raises:
             StorageError: the spool cannot be written.
         """
-        self._spool.mkdir(exist_ok=True)
         path = self._spool / f"{trace.id}.trace"
         partial = path.with_suffix(".partial")
         try:
+            self._spool.mkdir(exist_ok=True)
             partial.write_bytes(encode(trace))
             partial.rename(path)
         except OSError as error:
             raise StorageError(
                 f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
-                hint="Free disk space; `firstfault gc` drops what is older than the retention.",
+                hint="Check that the home can be written, and its disk: `firstfault gc` drops what is old.",
             ) from error
         self._start()
         self._queue.put((path, trace))

@@ -1,0 +1,139 @@
+"""`fix`: candidate repairs for what a diagnosis found, proven on cases they were not chosen on."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstfault.cli.progress import case_progress, trial_progress
+from firstfault.cli.state import Json, State, print_json, state
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firstfault.answer import Application
+    from firstfault.diagnose.apply import Applied
+    from firstfault.diagnose.fix import FixReport
+    from firstfault.types import CaseResult, Diagnosis, Run
+
+
+def fix(
+    context: typer.Context,
+    run: Annotated[str, typer.Option("--run", help='An evaluation run; "last" is the newest.')] = "last",
+    apply_: Annotated[
+        bool, typer.Option("--apply", help="Write what is verified into the configuration, with a backup.")
+    ] = False,
+    budget: Annotated[
+        int | None, typer.Option(min=0, help="Most generations that the trials may ask for.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Diagnose a run, try repairs, and prove the best on cases that it was not chosen on."""
+    from firstfault.config import DEFAULT_FILE
+    from firstfault.diagnose.apply import apply, discard_shadow, require_writable
+
+    given = state(context)
+    file = given.file or DEFAULT_FILE
+    if apply_:
+        require_writable(file)
+    with given.application() as app:
+        name = app.collection.name
+        found, results = _stored(given, run)
+        diagnosis = _diagnosis(app, found, results)
+        report = _trials(app, found, results, diagnosis, budget)
+    applied = None
+    if apply_ and (report.patch or report.repairs):
+        applied = apply(report, given.config, file, name)
+    else:
+        discard_shadow(report)
+    if as_json:
+        print_json(document(report, diagnosis, applied))
+        return
+    from firstfault.cli import render_fix
+
+    render_fix.report(report, diagnosis, applied, given.config)
+
+
+def document(report: "FixReport", diagnosis: "Diagnosis", applied: "Applied | None") -> dict[str, Any]:
+    """The JSON document of `fix --json`: a contract that scripts rely on."""
+    return {
+        "run_id": report.run_id,
+        "trials": [asdict(trial) for trial in report.trials],
+        "patch": dict(report.patch),
+        "repairs": list(report.repairs),
+        "findings": [
+            {
+                "stage": one.finding.stage,
+                "cause": one.finding.cause,
+                "cases": len(one.finding.cases),
+                "metric": one.metric,
+                "tried": [asdict(attempt) for attempt in one.attempts],
+                "sampled": one.sampled,
+                "reason": one.trial.reason if one.trial else one.reason,
+                "remedy": asdict(one.finding.remedy),
+            }
+            for one in report.fixes
+        ],
+        "healthy": diagnosis.healthy,
+        "generations": report.generations,
+        "budget": report.budget,
+        "applied": None
+        if applied is None
+        else {
+            "file": None if applied.file is None else str(applied.file),
+            "backup": None if applied.backup is None else str(applied.backup),
+            "collection": applied.collection,
+        },
+    }
+
+
+def _stored(given: State, run_id: str) -> "tuple[Run, Sequence[CaseResult]]":
+    from firstfault.collection.database import connect
+    from firstfault.evaluate import RunStore
+
+    store = RunStore(connect(given.config.home, create=False))
+    try:
+        run = store.get(run_id)
+        return run, list(store.results(run.id).values())
+    finally:
+        store.close()
+
+
+def _diagnosis(app: "Application", run: "Run", results: "Sequence[CaseResult]") -> "Diagnosis":
+    from firstfault.diagnose import diagnose_run, generations, subjects_of
+
+    calls = generations(app, subjects_of(app, results))
+    if calls:
+        typer.echo(f"the probes ask the generator at most {calls:,} times", err=True)
+    with case_progress("diagnosing") as progress:
+        return diagnose_run(app, run, results, progress=progress)
+
+
+def _trials(
+    app: "Application",
+    run: "Run",
+    results: "Sequence[CaseResult]",
+    diagnosis: "Diagnosis",
+    budget: int | None,
+) -> "FixReport":
+    from firstfault.diagnose.diagnosis import open_playbook
+    from firstfault.diagnose.fix import fix as prove
+
+    most = app.settings.diagnose.budget if budget is None else budget
+    if diagnosis.findings and run.generation and app.settings.generator.kind != "extractive":
+        typer.echo(f"the trials ask the generator at most {most:,} times (--budget)", err=True)
+    with trial_progress() as progress:
+        return prove(
+            app,
+            run,
+            results,
+            diagnosis,
+            playbook=open_playbook(app.settings),
+            budget=budget,
+            progress=progress,
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command on the root."""
+    app.command()(fix)
