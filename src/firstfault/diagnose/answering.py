@@ -214,7 +214,11 @@ class Answering:
         claim = _worst(answer.claims)
         close, seen = _closeness(claim)
         expected = f" where {quoted(self.case.answer)} is expected" if self.case.answer else ""
-        if claim is not None and claim.verdict.label != "supported" and close >= CLOSE:
+        if (
+            claim is not None
+            and claim.verdict.label != "supported"
+            and (close >= CLOSE or self._on_topic(claim))
+        ):
             evidence = (
                 f"The evidence is in the prompt, and the answer says {quoted(claim.text)}{expected}{too}"
                 f"{f' ({seen})' if seen else ''}{there}."
@@ -226,6 +230,10 @@ class Answering:
             f"{close:.0%} of its words are in the passages{there}."
         )
         return self._found(Stage.GENERATE, "ignored_context", evidence, recovered, patch)
+
+    def _on_topic(self, claim: Claim) -> bool:
+        """Whether a claim speaks of what the evidence says."""
+        return any(gold.unit.quote and same_subject(gold.unit.quote, claim.text) for gold in self.golds)
 
     def _unprobed_rival(self, context: Context) -> Blame | None:
         """Without an intervention, another source that says otherwise is a hypothesis."""
