@@ -14,6 +14,10 @@ from firstfault.evaluate.statistics import proportion
 from firstfault.stages import Stage
 
 
+FEW_CASES = 20
+"""With fewer, a diagnosis can hardly tell a fault from chance."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """So many of so many."""
@@ -250,6 +254,7 @@ def _advice(outcome: Outcome, cases_unanswerable: int, budgets_missing: Sequence
     budget = f"set a budget: {', '.join(missing)}" if missing else "lower the budget of this stage"
     abstaining = 'add cases with "answerable": false: whether the application abstains is not tested'
     limits = ", ".join(outcome.alerts)
+    few = outcome.cases < FEW_CASES and expected.cause != "over_budget"
     advice = (
         (outcome.skipped, f"could not be drilled: {outcome.skipped}"),
         (expected.cause == "over_budget", budget),
