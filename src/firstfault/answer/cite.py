@@ -45,7 +45,12 @@ def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> 
     for start, end in split_claims(raw):
         marks = [int(n) for found in _MARK.finditer(raw, start, end) for n in re.findall(r"\d+", found[1])]
         text = _MARK.sub("", raw[start:end]).strip()
-        if not _WORD.search(text) or abstains(text):
+        if not _WORD.search(text):
+            if marks and sentences:  # marks on a line of their own belong to the sentence before them
+                before = sentences[-1]
+                sentences[-1] = (before[0], end, before[2], [*before[3], *marks])
+            continue
+        if abstains(text):
             continue
         if text.casefold() in seen:
             span.event("repeated_sentence", sentence=text)

@@ -65,9 +65,22 @@ def citation_grammar(context: Context) -> str:
     )
 
 
+_SOURCES = (
+    r"(?:the\s+|these\s+|any\s+of\s+the\s+)?(?:(?:given|provided|available|retrieved|supplied)\s+)?"
+    r"(?:sources?|passages?|documents?|texts?|context|material|information)(?:\s+(?:provided|given|above))?"
+)
+_NOT = r"(?:\s+not|n['’]t|not)"
 _ABSTAINS = re.compile(
-    r"\s*(?:the\s+)?(?:sources?|passages?|documents?|context)\s+(?:do(?:es)?\s+not|don't|doesn't)\s+"
-    r"(?:say|contain|mention|provide|specify|state|include|answer)\b[^.!?]*[.!?]?",
+    r"\s*(?:(?:i['’]m|i am|we are|we['’]re)\s+(?:sorry|afraid)\s*,?\s*(?:but\s+)?(?:that\s+)?)?(?:"
+    rf"{_SOURCES}\s+(?:do|does|did){_NOT}\s+"
+    r"(?:say|contain|mention|provide|specify|state|include|answer|give|cover|tell|hold|address)\b"
+    rf"|(?:i|we)\s+(?:do|did|could|can){_NOT}\s+(?:know|find|tell|answer|say|see)\b"
+    rf"|(?:i|we)\s+(?:was|were|am|are)\s+(?:unable|not\s+able)\s+to\s+(?:find|answer|tell|say)\b"
+    rf"|(?:this|that|it|the\s+answer|the\s+information)\s+(?:is|was){_NOT}\s+"
+    rf"(?:mentioned|stated|given|covered|found|contained|in|part\s+of)\b[^.!?]*{_SOURCES}"
+    rf"|(?:there\s+is\s+)?no(?:ne)?\s+(?:information|answer|mention|of)\b[^.!?]*{_SOURCES}"
+    rf"|nothing\s+in\s+{_SOURCES}\b"
+    r")[^.!?]*[.!?]?",
     re.IGNORECASE,
 )
 

@@ -11,6 +11,7 @@ from firstfault.cli import (
     corpus,
     demo,
     diagnose,
+    drill,
     evaluate,
     fix,
     keys,
@@ -59,6 +60,7 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+drill.register(app)
 fix.register(app)
 cases.register(app)
 settings.register(app)

@@ -65,7 +65,7 @@ class Answering:
         said = " ".join(claim.text for claim in answer.claims)
         if self.case.answer is None:
             return bool(answer.claims) and self._drawn(answer)
-        if correctness(said, self.case.answer, verifier=self.verifier) >= RIGHT:
+        if correctness(said, self.case.answer, question=self.case.question, verifier=self.verifier) >= RIGHT:
             return True
         return len(self.case.answer.split()) >= LONG_ANSWER and self._drawn(answer)
 

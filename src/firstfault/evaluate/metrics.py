@@ -141,7 +141,11 @@ def _answer(
         reason = "the case has no expected answer" if case.answer is None else "the case is not answerable"
         scores["answer_correctness"] = Score(value=None, reason=reason)
     else:
-        agreement = 0.0 if answer.abstained else correctness(_said(answer), case.answer, verifier=verifier)
+        agreement = (
+            0.0
+            if answer.abstained
+            else correctness(_said(answer), case.answer, question=case.question, verifier=verifier)
+        )
         scores["answer_correctness"] = Score(value=agreement)
     return scores
 
