@@ -1,10 +1,13 @@
 """The OpenAI-compatible API, through the real SDK."""
 
+import json
 from typing import Any
 
 import openai
 import pytest
 from tests.serve.conftest import Endpoint, Running, Serve
+
+from firstfault.serve.engine import STRUCTURED
 
 QUESTION: Any = [{"role": "user", "content": "What does a resident parking permit cost?"}]
 
@@ -112,3 +115,22 @@ def test_the_model_alone(serve: Serve, endpoint: Endpoint) -> None:
     asked = endpoint.asked[0]
     assert (asked["max_tokens"], asked["temperature"]) == (9, 0.5)
     assert [turn["role"] for turn in asked["messages"]] == ["system", "user"]
+
+
+def test_a_schema_is_met_or_refused(serve: Serve, endpoint: Endpoint) -> None:
+    endpoint.text = '{"price": 48}'
+    server = serve(endpoint.settings())
+    schema = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
+    response = server.post(
+        "/v1/chat/completions",
+        {
+            "model": "rag",
+            "messages": QUESTION,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": schema}},
+        },
+    )
+    if STRUCTURED:
+        assert json.loads(response.json()["choices"][0]["message"]["content"]) == {"price": 48}
+    else:
+        assert response.status_code == 400
+        assert "schema" in response.json()["error"]["message"]

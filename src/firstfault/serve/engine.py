@@ -6,15 +6,16 @@ not fight for the cores; while one waits for a model, the next one runs. Jobs ha
 
 import asyncio
 import concurrent.futures
+import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from firstfault.answer.ask import ask
 from firstfault.config import Config, Settings
-from firstfault.errors import ConfigError, FirstfaultError
+from firstfault.errors import ConfigError, FirstfaultError, InputError
 from firstfault.serve.admission import Admission
 from firstfault.serve.calls import Call
 from firstfault.serve.injection import flag_injections
@@ -30,6 +31,9 @@ DEGRADE_RERANKER_AT = 0.5
 """Share of the queue that is taken from which on the reranker is left out."""
 DEGRADE_GENERATOR_AT = 0.9
 """Share from which on answers are quoted."""
+
+STRUCTURED = "schema" in inspect.signature(ask).parameters
+"""Whether the answer path of this version can be held to a JSON schema."""
 
 Work = Callable[[ServedApplication], Coroutine[Any, Any, T]]
 
@@ -79,6 +83,7 @@ class Engine:
         where: str | None = None,
         settings: Settings | None = None,
         live: Live | None = None,
+        schema: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Trace:
         """Answer a question; see `firstfault.answer.ask`. Cancelling it ends the work.
@@ -88,6 +93,12 @@ class Engine:
             FirstfaultError: a stage failed; a note names the trace.
         """
         settings = settings or self.settings
+        if schema is not None:
+            if not STRUCTURED:
+                raise InputError(
+                    "This version cannot hold an answer to a schema.", hint="Leave the schema out."
+                )
+            options["schema"] = schema
 
         async def work(app: ServedApplication) -> Trace:
             chosen = self.degraded(settings, call)

@@ -82,7 +82,12 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     if body.stream:
         return _streamed(server, body, collection, settings, call)
     work = server.engine.ask(
-        body.question, call=call, collection=collection, where=body.where, settings=settings
+        body.question,
+        call=call,
+        collection=collection,
+        where=body.where,
+        settings=settings,
+        schema=body.definition,
     )
     trace = await while_connected(request, work)
     return reply(answer_document(trace), call)
@@ -90,9 +95,19 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
 
 def _streamed(server: Served, body: AskBody, collection: str, settings: Settings, call: Call) -> Response:
     async def produce(emit: Emit) -> None:
-        live = Live(settings.answer.policy, lambda name, data: emit(event(name, data)))
+        live = Live(
+            settings.answer.policy,
+            lambda name, data: emit(event(name, data)),
+            structured=body.definition is not None,
+        )
         trace = await server.engine.ask(
-            body.question, call=call, collection=collection, where=body.where, settings=settings, live=live
+            body.question,
+            call=call,
+            collection=collection,
+            where=body.where,
+            settings=settings,
+            live=live,
+            schema=body.definition,
         )
         assert trace.answer is not None
         live.finish(trace.answer)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from firstfault.answer.request import LONGEST_QUESTION
 
@@ -41,6 +41,9 @@ class AskBody(Body):
         default=None, description="Unsupported sentences: marked, removed, or the whole answer withheld."
     )
     stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
+    definition: dict[str, JsonValue] | None = Field(
+        default=None, alias="schema", description="JSON schema that the answer must satisfy."
+    )
     timeout_s: Timeout = None
 
 
