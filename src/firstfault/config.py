@@ -134,6 +134,25 @@ class AnswerConfig(Section):
     the sources do not say."""
 
 
+class FormatConfig(Section):
+    """Answers that must satisfy a JSON schema."""
+
+    constrain: bool = True
+    """Hold the runtime to the schema while it writes, as far as it can express it."""
+    repair: bool = True
+    """Mend how a value is written (fences, trailing commas, "42" for 42), never what it says."""
+    retries: int = Field(default=2, ge=0, le=5)
+    """How often the generator is asked again, with what was wrong, when repair does not help."""
+    max_tokens: int = Field(default=512, ge=8)
+    """Upper bound of the first reply; one that is cut off is tried again with twice as much."""
+    schema_tokens: int = Field(default=400, ge=0)
+    """The schema is shown to the generator when it takes no more than this; else an outline of it."""
+    max_string: int = Field(default=400, ge=0)
+    """Constrained: characters of a string to which the schema sets no limit; 0 = no limit."""
+    max_items: int = Field(default=12, ge=0)
+    """Constrained: items of a list to which the schema sets no limit; 0 = no limit."""
+
+
 class VerifierConfig(Section):
     """What decides whether a passage supports a sentence."""
 
@@ -269,6 +288,7 @@ class Settings(Section):
     pack: PackConfig = Field(default_factory=PackConfig)
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig)
     answer: AnswerConfig = Field(default_factory=AnswerConfig)
+    format: FormatConfig = Field(default_factory=FormatConfig)
     verifier: VerifierConfig = Field(default_factory=VerifierConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)

@@ -7,8 +7,6 @@ import openai
 import pytest
 from tests.serve.conftest import Endpoint, Running, Serve
 
-from firstfault.serve.engine import STRUCTURED
-
 QUESTION: Any = [{"role": "user", "content": "What does a resident parking permit cost?"}]
 
 
@@ -117,7 +115,7 @@ def test_the_model_alone(serve: Serve, endpoint: Endpoint) -> None:
     assert [turn["role"] for turn in asked["messages"]] == ["system", "user"]
 
 
-def test_a_schema_is_met_or_refused(serve: Serve, endpoint: Endpoint) -> None:
+def test_an_answer_meets_its_schema(serve: Serve, endpoint: Endpoint) -> None:
     endpoint.text = '{"price": 48}'
     server = serve(endpoint.settings())
     schema = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
@@ -129,8 +127,11 @@ def test_a_schema_is_met_or_refused(serve: Serve, endpoint: Endpoint) -> None:
             "response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": schema}},
         },
     )
-    if STRUCTURED:
-        assert json.loads(response.json()["choices"][0]["message"]["content"]) == {"price": 48}
-    else:
-        assert response.status_code == 400
-        assert "schema" in response.json()["error"]["message"]
+    assert json.loads(response.json()["choices"][0]["message"]["content"]) == {"price": 48}
+
+
+def test_a_schema_is_never_answered_with_quotes(serve: Serve, endpoint: Endpoint) -> None:
+    endpoint.mode = "error"
+    server = serve(endpoint.settings())
+    body = {"question": "What does a resident parking permit cost?", "schema": {"type": "object"}}
+    assert server.post("/ask", body).status_code == 503

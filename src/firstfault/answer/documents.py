@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from firstfault.diagnose.apply import Applied
     from firstfault.diagnose.fix import FixReport
-    from firstfault.types import Citation, Claim, Diagnosis, Hit, Run, Trace
+    from firstfault.types import Citation, Claim, Diagnosis, Formatted, Hit, Run, Trace
 
 
 def answer_document(trace: "Trace") -> dict[str, Any]:
     """The JSON document of `ask --json`: a contract that scripts rely on."""
     answer = trace.answer
     assert answer is not None
+    structured: dict[str, Any] = {} if trace.schema is None else {"value": None, "format": None}
+    if trace.format is not None:
+        structured = {"value": trace.format.value, "format": format_document(trace.format)}
     return {
         "trace_id": trace.id,
         "answer": answer.text,
@@ -25,12 +28,41 @@ def answer_document(trace: "Trace") -> dict[str, Any]:
         "citations": [citation_document(citation) for citation in answer.citations],
         "removed": [{"text": claim.text, "reason": claim.verdict.reason} for claim in answer.removed],
         "timings_ms": trace.timings_ms(),
+        **structured,
     }
 
 
 def sentence_document(claim: "Claim") -> dict[str, Any]:
-    """One of its sentences."""
-    return {"text": claim.text, "verdict": claim.verdict.label, "citations": list(claim.citations)}
+    """One of its sentences; in a structured answer with the JSON pointer of the field."""
+    place = {} if claim.path is None else {"path": claim.path}
+    return {
+        "text": claim.text,
+        "verdict": claim.verdict.label,
+        "citations": list(claim.citations),
+        **place,
+    }
+
+
+def format_document(made: "Formatted") -> dict[str, Any]:
+    """How an answer came to satisfy its schema; the schema itself is on the trace."""
+    return {
+        "valid": made.valid,
+        "first_try": made.first_try,
+        "constrained": made.constrained,
+        "cause": made.cause,
+        "problems": [asdict(problem) for problem in made.attempts[-1].problems],
+        "attempts": [
+            {
+                "kind": attempt.kind,
+                "rules": [problem.rule for problem in attempt.problems],
+                "finish_reason": attempt.finish_reason,
+                "duration_ms": attempt.duration_ms,
+                "prompt_tokens": attempt.prompt_tokens,
+                "completion_tokens": attempt.completion_tokens,
+            }
+            for attempt in made.attempts
+        ],
+    }
 
 
 def citation_document(citation: "Citation") -> dict[str, Any]:

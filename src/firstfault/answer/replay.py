@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from firstfault.answer.ask import ask
+from firstfault.answer.request import REPLAY_ORDER
 from firstfault.config import Settings
 from firstfault.errors import ConfigError, MismatchError
 from firstfault.stages import Stage
@@ -28,6 +29,12 @@ FIRST_STAGE: dict[str, Stage] = {
     "generator.context_window": Stage.PACK,
     "answer.min_relevance": Stage.GENERATE,
     "answer": Stage.CITE,
+    "format": Stage.FORMAT,
+    "format.constrain": Stage.GENERATE,
+    "format.max_tokens": Stage.PACK,
+    "format.schema_tokens": Stage.PACK,
+    "format.max_string": Stage.GENERATE,
+    "format.max_items": Stage.GENERATE,
     "verifier": Stage.CITE,
     "trace": Stage.CITE,
     "evaluate": Stage.CITE,
@@ -55,8 +62,7 @@ def first_stage(changes: Mapping[str, str], *, where_changed: bool) -> Stage:
                 hint="Ingest into another home with that setting and ask there.",
             )
         stages.append(stage)
-    order = list(Stage)
-    return min(stages, key=order.index)
+    return min(stages, key=REPLAY_ORDER.index)
 
 
 async def replay(

@@ -1,5 +1,6 @@
 """Commands through a running server: the same output as without one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,26 @@ if TYPE_CHECKING:
     from firstfault.types import Trace
 
 
-def ask(client: "Client", question: str, *, where: str | None, policy: str | None, as_json: bool) -> None:
+def ask(
+    client: "Client",
+    question: str,
+    *,
+    where: str | None,
+    policy: str | None,
+    schema: Mapping[str, Any] | None,
+    as_json: bool,
+) -> None:
     """`ask`."""
     from firstfault.cli import render
 
-    document = client.ask(question, where=where, policy=policy)
+    document = client.ask(question, where=where, policy=policy, schema=schema)
     if as_json:
         print_json(document)
         return
     trace = _trace(client, document["trace_id"])
     out = render.console()
     assert trace.answer is not None
-    render.answer(out, trace.answer)
+    render.shown(out, trace)
     out.print()
     render.waterfall(out, trace)
     out.print(f"  [dim]trace {trace.id}, through {client.url}[/]")

@@ -22,6 +22,7 @@ from firstfault.cli import (
     trace,
     verify,
 )
+from firstfault.cli import format as format_
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ diagnose.register(app)
 drill.register(app)
 fix.register(app)
 cases.register(app)
+format_.register(app)
 settings.register(app)
 models.register(app)
 serve.register(app)

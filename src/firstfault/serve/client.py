@@ -41,10 +41,19 @@ class Client:
         """POST a document and return the reply."""
         return self._call("POST", f"{path}?{urlencode(query)}" if query else path, body)
 
-    def ask(self, question: str, *, where: str | None, policy: str | None) -> Any:
+    def ask(
+        self,
+        question: str,
+        *,
+        where: str | None,
+        policy: str | None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Any:
         """The JSON document of an answer."""
-        body = {"question": question, "where": where, "policy": policy, "collection": self.collection}
-        return self.post("/ask", body)
+        body: dict[str, Any] = {"question": question, "where": where, "policy": policy}
+        if schema is not None:
+            body["schema"] = schema
+        return self.post("/ask", {**body, "collection": self.collection})
 
     def finished(self, job: Any) -> Any:
         """The result of a job, when it is done.

@@ -6,7 +6,6 @@ not fight for the cores; while one waits for a model, the next one runs. Jobs ha
 
 import asyncio
 import concurrent.futures
-import inspect
 import logging
 import threading
 import time
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 from firstfault.answer.ask import ask
 from firstfault.config import Config, Settings
-from firstfault.errors import ConfigError, FirstfaultError, InputError
+from firstfault.errors import ConfigError, FirstfaultError
 from firstfault.serve.admission import Admission
 from firstfault.serve.calls import Call
 from firstfault.serve.injection import flag_injections
@@ -31,9 +30,6 @@ DEGRADE_RERANKER_AT = 0.5
 """Share of the queue that is taken from which on the reranker is left out."""
 DEGRADE_GENERATOR_AT = 0.9
 """Share from which on answers are quoted."""
-
-STRUCTURED = "schema" in inspect.signature(ask).parameters
-"""Whether the answer path of this version can be held to a JSON schema."""
 
 Work = Callable[[ServedApplication], Coroutine[Any, Any, T]]
 
@@ -93,15 +89,9 @@ class Engine:
             FirstfaultError: a stage failed; a note names the trace.
         """
         settings = settings or self.settings
-        if schema is not None:
-            if not STRUCTURED:
-                raise InputError(
-                    "This version cannot hold an answer to a schema.", hint="Leave the schema out."
-                )
-            options["schema"] = schema
 
         async def work(app: ServedApplication) -> Trace:
-            chosen = self.degraded(settings, call)
+            chosen = self.degraded(settings, call, quotes=schema is None)
 
             def packed(context: Context) -> None:
                 if settings.serve.injection_check:
@@ -117,7 +107,8 @@ class Engine:
                 listener=live.wrote if live is not None else None,
                 recording=call,
                 packed=packed,
-                fallback=settings.serve.degrade_generator,
+                fallback=settings.serve.degrade_generator and schema is None,
+                schema=schema,
                 **options,
             )
             _note_fallback(trace, call)
@@ -126,15 +117,19 @@ class Engine:
 
         return await self.run(work, call=call, collection=collection)
 
-    def degraded(self, settings: Settings, call: Call) -> Settings:
-        """The settings that the load allows; what is left out is noted on the call."""
+    def degraded(self, settings: Settings, call: Call, *, quotes: bool = True) -> Settings:
+        """The settings that the load allows; what is left out is noted on the call.
+
+        Without `quotes` the generator stays: quoted sentences cannot satisfy a schema.
+        """
         fill, serve = self.admission.fill, settings.serve
         changes: dict[str, Any] = {}
         if serve.degrade_reranker and fill >= DEGRADE_RERANKER_AT and settings.search.rerank != "none":
             call.degrade("no_reranker", f"{fill:.0%} of the queue is taken")
             changes["search"] = settings.search.model_copy(update={"rerank": "none"})
         if (
-            serve.degrade_generator
+            quotes
+            and serve.degrade_generator
             and fill >= DEGRADE_GENERATOR_AT
             and settings.generator.kind != "extractive"
         ):

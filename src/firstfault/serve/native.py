@@ -87,7 +87,7 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
         collection=collection,
         where=body.where,
         settings=settings,
-        schema=body.definition,
+        schema=body.shape,
     )
     trace = await while_connected(request, work)
     return reply(answer_document(trace), call)
@@ -95,11 +95,8 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
 
 def _streamed(server: Served, body: AskBody, collection: str, settings: Settings, call: Call) -> Response:
     async def produce(emit: Emit) -> None:
-        live = Live(
-            settings.answer.policy,
-            lambda name, data: emit(event(name, data)),
-            structured=body.definition is not None,
-        )
+        structured = body.shape is not None
+        live = Live(settings.answer.policy, lambda name, data: emit(event(name, data)), structured=structured)
         trace = await server.engine.ask(
             body.question,
             call=call,
@@ -107,7 +104,7 @@ def _streamed(server: Served, body: AskBody, collection: str, settings: Settings
             where=body.where,
             settings=settings,
             live=live,
-            schema=body.definition,
+            schema=body.shape,
         )
         assert trace.answer is not None
         live.finish(trace.answer)

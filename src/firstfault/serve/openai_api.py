@@ -111,7 +111,9 @@ async def _rag(request: Request, body: ChatBody, settings: Settings, collection:
     question = _question(body, call)
     base_url = str(request.base_url)
     schema = _schema(body)
-    options: dict[str, Any] = {"where": body.firstfault.where, "settings": settings, "schema": schema}
+    options: dict[str, Any] = {"where": body.firstfault.where, "settings": settings}
+    if schema is not None:
+        options["schema"] = schema
     if not body.stream:
         work = server.engine.ask(question, call=call, collection=collection, **options)
         trace = await while_connected(request, work)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from firstfault.answer.request import LONGEST_QUESTION
 
@@ -40,10 +40,10 @@ class AskBody(Body):
     policy: Literal["annotate", "strip", "abstain"] | None = Field(
         default=None, description="Unsupported sentences: marked, removed, or the whole answer withheld."
     )
-    stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
-    definition: dict[str, JsonValue] | None = Field(
+    shape: dict[str, Any] | None = Field(
         default=None, alias="schema", description="JSON schema that the answer must satisfy."
     )
+    stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
     timeout_s: Timeout = None
 
 

@@ -29,6 +29,10 @@ class OpenSpan:
         self._attributes: dict[str, Scalar | None] = {}
         self._events: list[Event] = []
 
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request began."""
+        return self._recording.elapsed_ms()
+
     def note(self, **attributes: Scalar | None) -> None:
         """Attach facts to the span."""
         self._attributes.update(attributes)

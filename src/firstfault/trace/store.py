@@ -201,14 +201,16 @@ class TraceStore:
 
 
 def status(trace: Trace) -> str:
-    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `supported`, `partial` or
-    `unsupported`."""
+    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `malformed` (it breaks its
+    schema), `unchecked` (it states nothing that could be), `supported`, `partial` or `unsupported`."""
     if trace.error is not None:
         return "error"
     if trace.answer is None:
         return "retrieved"
     if trace.answer.abstained:
         return "abstained"
+    if trace.format is not None and not (trace.format.valid and trace.answer.claims):
+        return "unchecked" if trace.format.valid else "malformed"
     labels = {claim.verdict.label for claim in trace.answer.claims}
     if labels <= {"supported"}:
         return "supported"
