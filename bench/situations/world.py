@@ -175,7 +175,7 @@ def catalogue(
     questions: list[Question] = []
     for number in range(wanted - unanswerable):
         entity, position = slots[number]
-        found = (facts_of[entity, position],)
+        found: tuple[Fact, ...] = (facts_of[entity, position],)
         if facts > 1:
             others = rng.sample([e for e in entities if e != entity], facts - 1)
             found += tuple(facts_of[other, position] for other in others)
