@@ -1,10 +1,12 @@
-"""Fits the calibration that ships: one curve for three development sets with different shares of true claims.
+"""Fits the calibration that ships: one curve, and what is added for the shape of a pair.
 
     python -m bench.verifier_calibration [--write]
 
-Platt's curve, fitted with equal weight to each set, is moved on a grid to where the largest calibration error
-of the three is smallest. ExpertQA is left out: its stored text is clipped, and no curve over a score that
-cannot see the evidence would be right there and elsewhere. Whole answers: their sentences are in.
+Slope and intercept are Platt's, fitted with equal weight to three sets of single claims with different
+shares of true ones, then moved on a grid to where the largest calibration error of the three is smallest.
+What is added for whole answers is fitted on RAGTruth's answers, what is made of the score where a context
+breaks off on ExpertQA's snippets. The second column judges every row by a fit that saw neither it nor its
+group (five folds).
 """
 
 from __future__ import annotations
@@ -12,48 +14,108 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.peers.corpus import data_folder
 from firstfault.verify import LocalVerifier
-from firstfault.verify.calibration import SHIPPED, Calibration, fit, quality, save
+from firstfault.verify.calibration import SHIPPED, Calibration, Quality, RawScore, fit, quality, save
 
-SETS = ("ragtruth_qa_sentences", "wice_dev", "begin_topicalchat")
+SINGLE = ("ragtruth_qa_sentences", "wice_dev", "begin_topicalchat")
+ANSWERS, SNIPPETS = "ragtruth_qa", "expertqa"
+SETS = (*SINGLE, ANSWERS, SNIPPETS)
+FOLDS = 5
+IDENTITY = Calibration(slope=1.0, intercept=0.0)
 
-Scores = tuple[list[float], list[int]]
+
+@dataclass(frozen=True)
+class Row:
+    """A judged pair: its raw score, its label, and the document it belongs to."""
+
+    raw: RawScore
+    label: int
+    group: str
 
 
-def scores(verifier: LocalVerifier, path: Path) -> Scores:
+Sets = dict[str, list[Row]]
+
+
+def scored(verifier: LocalVerifier, path: Path) -> list[Row]:
     """Raw scores and labels of a set; what cannot be judged is left out."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     raw = verifier.raw_scores([(row["context"], row["claim"]) for row in rows])
-    pairs = [(r, row["label"]) for r, row in zip(raw, rows, strict=True) if r is not None]
-    return [r for r, _ in pairs], [label for _, label in pairs]
+    return [
+        Row(r, row["label"], str(row["group"])) for r, row in zip(raw, rows, strict=True) if r is not None
+    ]
 
 
-def shared(sets: dict[str, Scores]) -> Calibration:
-    """One curve for all sets: Platt, then the grid point near it whose largest error is smallest."""
-    raw = [r for s, _ in sets.values() for r in s]
-    labels = [y for _, l in sets.values() for y in l]  # noqa: E741
-    weights = [100 / len(s) for s, _ in sets.values() for _ in s]
-    name = ", ".join(sets)
-    start = fit(raw, labels, fitted_on=name, weights=weights)
-    best: tuple[float, float, float] | None = None
-    for slope in start.slope * np.linspace(0.5, 1.8, 27):
-        for shift in np.linspace(-1.5, 1.5, 61):
-            # Move the curve sideways around the middle of the scores, not around zero.
-            centre = float(np.mean(raw))
-            intercept = start.intercept + (start.slope - slope) * centre + shift
-            curve = Calibration(slope=float(slope), intercept=float(intercept))
-            found = [quality(curve, r, y) for r, y in sets.values()]
-            cost = max(q.ece for q in found) + 0.2 * float(np.mean([q.brier for q in found]))
-            if best is None or cost < best[0] - 1e-12:
-                best = (cost, float(slope), float(intercept))
-    assert best is not None
-    return Calibration(slope=best[1], intercept=best[2], fitted_on=name)
+def judged(calibration: Calibration, rows: Sequence[Row]) -> Quality:
+    """How well a calibration fits rows."""
+    return quality(calibration, [calibration.level(r.raw) for r in rows], [r.label for r in rows])
+
+
+def cost(calibration: Calibration, sets: Sequence[Sequence[Row]]) -> float:
+    """The largest calibration error of several sets, and a little of their Brier scores."""
+    found = [judged(calibration, rows) for rows in sets]
+    return max(q.ece for q in found) + 0.05 * float(np.mean([q.brier for q in found]))
+
+
+def best(candidates: Sequence[Calibration], of: Callable[[Calibration], float]) -> Calibration:
+    """The candidate of least cost, the first of equals."""
+    costs = [round(of(candidate), 12) for candidate in candidates]
+    return candidates[costs.index(min(costs))]
+
+
+def fitted(sets: Sets) -> Calibration:
+    """The curve, what is added for answers, and what is made of snippets, in turn."""
+    single = [sets[name] for name in SINGLE]
+    raw = [row.raw.value for rows in single for row in rows]
+    labels = [row.label for rows in single for row in rows]
+    weights = [100 / len(rows) for rows in single for _ in rows]
+    start = fit(raw, labels, fitted_on=", ".join(SETS), weights=weights)
+    centre = float(np.mean(raw))
+    curves = [
+        # The curve is moved sideways around the middle of the scores, not around zero.
+        replace(start, slope=slope, intercept=start.intercept + (start.slope - slope) * centre + shift)
+        for slope in (start.slope * np.linspace(0.5, 1.8, 40)).tolist()
+        for shift in np.linspace(-1.5, 1.5, 61).tolist()
+    ]
+    found = start
+    for _ in range(2):  # the second time around the curve is fitted with the rest in place
+        shape = {
+            "answer": found.answer,
+            "broken_slope": found.broken_slope,
+            "broken_shift": found.broken_shift,
+        }
+        found = best([replace(curve, **shape) for curve in curves], lambda c: cost(c, single))
+        answers = [replace(found, answer=shift) for shift in np.linspace(0, 8, 33).tolist()]
+        found = best(answers, lambda c: cost(c, [sets[ANSWERS]]))
+        snippets = [
+            replace(found, broken_slope=slope, broken_shift=shift)
+            for slope in (0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
+            for shift in np.linspace(-1, 6, 29).tolist()
+        ]
+        found = best(snippets, lambda c: cost(c, [sets[SNIPPETS]]))
+    return found
+
+
+def unseen(sets: Sets) -> dict[str, Quality]:
+    """Every row judged by a fit on the other folds; RAGTruth's two sets share their documents' folds."""
+    fold = {g: i % FOLDS for i, g in enumerate(sorted({r.group for rows in sets.values() for r in rows}))}
+    levels: dict[str, list[float]] = {name: [] for name in sets}
+    labels: dict[str, list[int]] = {name: [] for name in sets}
+    for k in range(FOLDS):
+        part = {name: [r for r in rows if fold[r.group] != k] for name, rows in sets.items()}
+        curve = fitted(part)
+        for name, rows in sets.items():
+            held = [r for r in rows if fold[r.group] == k]
+            levels[name] += [curve.slope * curve.level(r.raw) + curve.intercept for r in held]
+            labels[name] += [r.label for r in held]
+    return {name: quality(IDENTITY, levels[name], labels[name]) for name in sets}
 
 
 def main() -> None:
@@ -61,12 +123,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="replace the shipped calibration")
     given = parser.parse_args()
     folder = data_folder() / "faithfulness"
-    verifier = LocalVerifier(calibration=Calibration(slope=1.0, intercept=0.0))
-    sets = {name: scores(verifier, folder / f"{name}.jsonl.gz") for name in SETS}
-    found = shared(sets)
+    verifier = LocalVerifier(calibration=IDENTITY)
+    sets = {name: scored(verifier, folder / f"{name}.jsonl.gz") for name in SETS}
+    found = fitted(sets)
     print(found)
-    for name, (raw, labels) in sets.items():
-        print(name, quality(found, raw, labels))
+    print(f"{'set':<24}{'ECE':>8}{'cross-validated':>18}")
+    crossed = unseen(sets)
+    for name, rows in sets.items():
+        print(f"{name:<24}{judged(found, rows).ece:>8.3f}{crossed[name].ece:>18.3f}")
     if given.write:
         save(found, SHIPPED)
 

@@ -11,11 +11,12 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from firstfault.verify import split_claims
 from firstfault.verify.discourse import read_role
 
-_OPPOSITES = """
+_PAIRS = """
 abundant scarce|accelerate slow|accelerated slowed|admit deny|admitted denied|advance retreat
 advanced retreated
 affordable unaffordable|amateur professional|amplify dampen|appropriate inappropriate|arrival departure
@@ -69,11 +70,11 @@ _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
 
 
 def _table() -> dict[str, str]:
-    pairs = [entry.split() for entry in _OPPOSITES.split("|") if entry.strip()]
+    pairs = [entry.split() for entry in _PAIRS.split("|") if entry.strip()]
     return {a: b for a, b in reversed(pairs)} | {b: a for a, b in reversed(pairs)}  # noqa: C416
 
 
-_TABLE = _table()
+OPPOSITES = _table()
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,11 @@ def negation(text: str, rng: random.Random, _: Sequence[str]) -> str | None:
 
 def antonym(text: str, rng: random.Random, _: Sequence[str]) -> str | None:
     """One word exchanged for its opposite."""
-    spots = [m for m in re.finditer(r"[A-Za-z]+", text) if m[0] in _TABLE]
+    spots = [m for m in re.finditer(r"[A-Za-z]+", text) if m[0] in OPPOSITES]
     if not spots:
         return None
     spot = rng.choice(spots)
-    return text[: spot.start()] + _TABLE[spot[0]] + text[spot.end() :]
+    return text[: spot.start()] + OPPOSITES[spot[0]] + text[spot.end() :]
 
 
 def relation(text: str, rng: random.Random, _: Sequence[str]) -> str | None:
@@ -148,7 +149,9 @@ def relation(text: str, rng: random.Random, _: Sequence[str]) -> str | None:
 EDITS = {"number": number, "entity": entity, "negation": negation, "antonym": antonym, "relation": relation}
 
 
-def cases(rows: Sequence[dict], corpus: str, *, verbatim: bool, most: int, seed: int = 5) -> list[Case]:
+def cases(
+    rows: Sequence[dict[str, Any]], corpus: str, *, verbatim: bool, most: int, seed: int = 5
+) -> list[Case]:
     """True claims of a corpus and their edits: at most `most` of each kind."""
     rng = random.Random(f"{corpus}{verbatim}{seed}")
     bases = list(_sentences(rows) if verbatim else _claims(rows))
@@ -173,7 +176,7 @@ def cases(rows: Sequence[dict], corpus: str, *, verbatim: bool, most: int, seed:
     return found
 
 
-def _sentences(rows: Sequence[dict]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _sentences(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], str]]:
     seen = set()
     for row in rows:
         context = _around(row["context"])
@@ -201,7 +204,7 @@ def _around(context: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept) if len(kept) < 8 else (" ".join(kept),)
 
 
-def _claims(rows: Sequence[dict]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _claims(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, ...], str]]:
     for row in rows:
         claims_something = read_role(row["claim"]).role == "claim"
         if claims_something and row["label"] == 1 and 7 <= len(row["claim"].split()) <= 45:

@@ -4,6 +4,7 @@ Each function takes the sentence and a random generator (and what it may draw fr
 or None when the sentence offers nothing to change.
 """
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ _NOT = re.compile(r"\b(?:not|never)\s+|n['’]t\b|\bno\s+")
 OPPOSITES = lexicon.table(lexicon.OPPOSITES, both_ways=True)
 SCOPE = lexicon.table(lexicon.SCOPE, both_ways=False)
 SYNONYMS = lexicon.table(lexicon.SYNONYMS, both_ways=False)
+WORDNET_OPPOSITES = lexicon.wordnet("opposite")
+WORDNET_SYNONYMS = lexicon.wordnet("synonym")
 _STARTERS_TEXT = """
 The A An In On At It He She They We You I This That These Those There When While If For From By As After
 Before And But Or Its His Her Their Our My Your With Since During Although However Also To Of Not No Yes
@@ -158,7 +161,9 @@ def _swap_word(text: str, rng: random.Random, words: dict[str, list[str]], kind:
 
 def opposite(text: str, rng: random.Random) -> Edit | None:
     """A word replaced by its opposite or a contrary relation."""
-    return _swap_word(text, rng, OPPOSITES, "antonym")
+    tables = [OPPOSITES, WORDNET_OPPOSITES]
+    rng.shuffle(tables)
+    return _swap_word(text, rng, tables[0], "antonym") or _swap_word(text, rng, tables[1], "antonym")
 
 
 def scope(text: str, rng: random.Random) -> Edit | None:
@@ -222,6 +227,30 @@ def roles(text: str, rng: random.Random) -> Edit | None:
         return None
     changed = text[:a] + second + between + first + text[d:]
     end = a + len(second) + len(between)
+    return Edit(changed, ((a, a + len(second)), (end, end + len(first))), "relation")
+
+
+_PHRASE = re.compile(r"\b(?:[Tt]he|[Aa]n?|[Tt]wo|[Hh]is|[Hh]er|[Tt]heir|[Ii]ts) (?:[a-z]+ )?[a-z]{3,}\b")
+
+
+def phrases(text: str, rng: random.Random) -> Edit | None:
+    """Two noun phrases of the sentence exchanged: who does what to whom."""
+    spots = [m.span() for m in _PHRASE.finditer(text)]
+    pairs = [
+        (one, two)
+        for one, two in itertools.pairwise(spots)
+        if len(text[one[1] : two[0]].split()) >= 1
+        and not re.search(r"[.;:,]|\b(?:and|or|is|are|was|were|of)\b", text[one[1] : two[0]])
+        and text[slice(*one)].lower() != text[slice(*two)].lower()
+    ]
+    if not pairs:
+        return None
+    (a, b), (c, d) = rng.choice(pairs)
+    first, second = text[a:b], text[c:d]
+    if first[:1].isupper():
+        first, second = first[:1].lower() + first[1:], second[:1].upper() + second[1:]
+    changed = text[:a] + second + text[b:c] + first + text[d:]
+    end = a + len(second) + c - b
     return Edit(changed, ((a, a + len(second)), (end, end + len(first))), "relation")
 
 
@@ -306,7 +335,8 @@ def same(text: str, rng: random.Random) -> Edit:
         if head and len(result[head.end() :].split()) >= 5:
             result = result[head.end()].upper() + result[head.end() + 1 :]
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
-        edit = _swap_word(result, rng, SYNONYMS, "same")
+        table = SYNONYMS if rng.random() < 0.6 else WORDNET_SYNONYMS
+        edit = _swap_word(result, rng, table, "same")
         if edit is not None:
             result = edit.text
     if rng.random() < 0.15:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from network import HEADS, HIDDEN, LAYERS, SHARPNESS, Network
+from network import DEPTH, HEADS, HIDDEN, SHARPNESS, Layer, Network
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
@@ -53,8 +53,29 @@ class Graph:
 
     def linear(self, x: str, layer: torch.nn.Linear) -> str:
         """x W^T + b."""
-        weight = self.put(layer.weight.detach().numpy().T.copy())
-        return self.op("Add", self.op("MatMul", x, weight), self.put(layer.bias.detach().numpy()))
+        return self.affine(x, layer.weight, layer.bias)
+
+    def affine(self, x: str, weight: torch.Tensor, bias: torch.Tensor) -> str:
+        """x W^T + b, with W and b given apart."""
+        product = self.op("MatMul", x, self.put(weight.detach().numpy().T.copy()))
+        return self.op("Add", product, self.put(bias.detach().numpy().copy()))
+
+    def heads(self, x: str, parts: int) -> list[str]:
+        """(L, parts * H) cut into tensors (heads, L, H / heads)."""
+        cut = self.op("Reshape", x, self.ints(-1, parts, HEADS, SIZE))
+        cut = self.op("Transpose", cut, perm=[1, 2, 0, 3])
+        return [self.op("Gather", cut, self.put(np.array(j, np.int64)), axis=0) for j in range(parts)]
+
+    def rest(self, x: str, layer: Layer, q: str, k: str, v: str, bias: str = "") -> str:
+        """A layer behind its projections; `bias` hides what may not be seen."""
+        q = self.op("Mul", q, self.number(SIZE**-0.5))
+        scores = self.op("MatMul", q, self.op("Transpose", k, perm=[0, 2, 1]))
+        scores = self.op("Add", scores, bias) if bias else scores
+        seen = self.op("Transpose", self.op("MatMul", self.op("Softmax", scores, axis=-1), v), perm=[1, 0, 2])
+        seen = self.linear(self.op("Reshape", seen, self.ints(-1, HIDDEN)), layer.out)
+        x = self.norm(self.op("Add", x, seen), layer.norm1)
+        inner = self.linear(self.op("Gelu", self.linear(x, layer.up)), layer.down)
+        return self.norm(self.op("Add", x, inner), layer.norm2)
 
     def norm(self, x: str, layer: torch.nn.LayerNorm) -> str:
         """Layer normalisation over the last axis."""
@@ -93,20 +114,17 @@ def build(network: Network, vocabulary: dict[str, int]) -> onnx.ModelProto:
         "And", g.op("Not", g.op("Unsqueeze", is_claim, g.ints(1))), g.op("Unsqueeze", is_claim, g.ints(0))
     )
     bias = g.op("Where", hidden, g.number(-1e9), g.number(0.0))
-    for i in range(LAYERS):
-        layer = network.layers[i]
-        qkv = g.op("Reshape", g.linear(x, layer.qkv), g.ints(-1, 3, HEADS, SIZE))
-        parts = g.op("Transpose", qkv, perm=[1, 2, 0, 3])
-        q, k, v = (g.op("Gather", parts, g.put(np.array(j, np.int64)), axis=0) for j in range(3))
-        q = g.op("Mul", q, g.number(SIZE**-0.5))
-        scores = g.op("Add", g.op("MatMul", q, g.op("Transpose", k, perm=[0, 2, 1])), bias)
-        seen = g.op("Transpose", g.op("MatMul", g.op("Softmax", scores, axis=-1), v), perm=[1, 0, 2])
-        x = g.norm(
-            g.op("Add", x, g.linear(g.op("Reshape", seen, g.ints(-1, HIDDEN)), layer.out)), layer.norm1
-        )
-        x = g.norm(g.op("Add", x, g.linear(g.op("Gelu", g.linear(x, layer.up)), layer.down)), layer.norm2)
+    for layer in network.layers[:DEPTH]:
+        q, k, v = g.heads(g.linear(x, layer.qkv), 3)
+        x = g.rest(x, layer, q, k, v, bias)
     claim = g.op("Slice", x, p_count, count, g.ints(0))
     premise = g.op("Slice", x, g.ints(0), p_count, g.ints(0))
+    for layer in network.layers[DEPTH:]:
+        weight, offset = layer.qkv.weight, layer.qkv.bias
+        (q,) = g.heads(g.affine(claim, weight[:HIDDEN], offset[:HIDDEN]), 1)
+        both = g.op("Concat", premise, claim, axis=0)
+        k, v = g.heads(g.affine(both, weight[HIDDEN:], offset[HIDDEN:]), 2)
+        claim = g.rest(claim, layer, q, k, v)
     _head(g, network, claim, premise)
     graph = helper.make_graph(
         g.nodes,
@@ -199,7 +217,13 @@ def export(network: Network, vocabulary: dict[str, int], target: Path) -> None:
 
 def _is_head(model: onnx.ModelProto, node: onnx.NodeProto) -> bool:
     shape = next(list(c.dims) for c in model.graph.initializer if c.name == node.input[1])
-    return shape not in ([HIDDEN, 3 * HIDDEN], [HIDDEN, HIDDEN], [HIDDEN, 4 * HIDDEN], [4 * HIDDEN, HIDDEN])
+    return shape not in (
+        [HIDDEN, 3 * HIDDEN],
+        [HIDDEN, 2 * HIDDEN],
+        [HIDDEN, HIDDEN],
+        [HIDDEN, 4 * HIDDEN],
+        [4 * HIDDEN, HIDDEN],
+    )
 
 
 def main() -> None:

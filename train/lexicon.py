@@ -1,5 +1,7 @@
 """Word pairs for controlled edits: opposites and relations (false when swapped), synonyms (true when
-swapped)."""
+swapped). WordNet's, in `wordnet.tsv`, are beside them."""
+
+from pathlib import Path
 
 OPPOSITES = """
 increase decrease|increases decreases|increased decreased|increasing decreasing|rise fall|rises falls
@@ -182,4 +184,14 @@ def table(source: str, *, both_ways: bool) -> dict[str, list[str]]:
         result.setdefault(a.lower(), []).append(b)
         if both_ways and " " not in b:
             result.setdefault(b.lower(), []).append(a)
+    return result
+
+
+def wordnet(kind: str) -> dict[str, list[str]]:
+    """From each word of `wordnet.tsv` to what may stand in its place; kind is `opposite` or `synonym`."""
+    result: dict[str, list[str]] = {}
+    for line in (Path(__file__).parent / "wordnet.tsv").read_text(encoding="utf-8").splitlines():
+        of, a, b = line.split("\t")
+        if of == kind:
+            result.setdefault(a, []).append(b)
     return result

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HIDDEN, HEADS, INNER, LAYERS = 384, 12, 1536, 6
+DEPTH = 4
+"""Layers that the premise passes through; in those above, claim tokens read it as it left this one."""
 SHARPNESS = 15.0
 FEATURES = 128
 
@@ -44,17 +46,27 @@ class Layer(nn.Module):
         self.down = nn.Linear(INNER, HIDDEN)
         self.norm2 = nn.LayerNorm(HIDDEN, eps=1e-12)
 
-    def forward(self, x: Tensor, mask: Tensor, drop: float) -> Tensor:
-        """x (G, L, H), mask (G, 1, L, L) 0 where a token may look, else -1e9."""
-        g, length, _ = x.shape
-        q, k, v = self.qkv(x).view(g, length, 3, HEADS, HIDDEN // HEADS).permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Self-attention. x (G, L, H), mask (G, 1, L, L) 0 where a token may look, else -1e9."""
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.rest(x, q, k, v, mask)
+
+    def read(self, x: Tensor, premise: Tensor, group: Tensor, mask: Tensor) -> Tensor:
+        """Claims alone. x (N, C, H) attends to itself and to premise (G, P, H); mask (N, 1, 1, P + C)."""
+        q, k, v = self.qkv(x).chunk(3, -1)
+        weight, bias = self.qkv.weight[HIDDEN:], self.qkv.bias[HIDDEN:]
+        ahead = functional.linear(premise, weight, bias)[group]
+        k_ahead, v_ahead = ahead.chunk(2, -1)
+        return self.rest(x, q, torch.cat([k_ahead, k], 1), torch.cat([v_ahead, v], 1), mask)
+
+    def rest(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """What follows the projections: attention, residuals, norms, the inner layers."""
+        q, k, v = (t.unflatten(-1, (HEADS, HIDDEN // HEADS)).transpose(1, 2) for t in (q, k, v))
         # Written out: the fused kernel's backward pass is five times slower than this on CPU.
-        weights = torch.softmax((q * (HIDDEN // HEADS) ** -0.5) @ k.transpose(2, 3) + mask, -1)
-        seen = weights.to(v.dtype) @ v
-        seen = self.out(seen.transpose(1, 2).reshape(g, length, HIDDEN))
-        x = self.norm1(x + functional.dropout(seen, drop, self.training))
-        inner = self.down(functional.gelu(self.up(x)))
-        return self.norm2(x + functional.dropout(inner, drop, self.training))
+        weights = torch.softmax((q * (HIDDEN // HEADS) ** -0.5) @ k.transpose(2, 3) + mask.to(q.dtype), -1)
+        seen = self.out((weights.to(v.dtype) @ v).transpose(1, 2).flatten(2))
+        x = self.norm1(x + seen)
+        return self.norm2(x + self.down(functional.gelu(self.up(x))))
 
 
 class Head(nn.Module):
@@ -116,22 +128,26 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.head = Head()
 
-    def forward(self, batch: Batch, drop: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits of support (N,) and of unsupported tokens (N, C)."""
         x = self.norm(self.words(batch.ids) + self.places(batch.positions) + self.kinds(batch.types))
         rows, columns = batch.blocks[:, :, None], batch.blocks[:, None, :]
         blocked = ~((columns == 0) | (rows == columns))[:, None]
         mask = torch.zeros(blocked.shape, dtype=x.dtype).masked_fill(blocked, -1e9)
-        for layer in self.layers:
-            x = layer(x, mask, drop)
+        for layer in self.layers[:DEPTH]:
+            x = layer(x, mask)
         p = batch.premise
         at = batch.at.clamp(min=0)
-        claim = x[batch.group[:, None], at]
+        claim, premise = x[batch.group[:, None], at], x[:, :p]
+        premise_on, claim_on = (batch.blocks[:, :p] == 0)[batch.group], batch.at >= 0
+        seen = torch.cat([premise_on, claim_on], 1)[:, None, None]
+        mask = torch.zeros(seen.shape, dtype=x.dtype).masked_fill(~seen, -1e9)
+        for layer in self.layers[DEPTH:]:
+            claim = layer.read(claim, premise, batch.group, mask)
         claim_ids = batch.ids[batch.group[:, None], at]
-        premise_on = (batch.blocks[:, :p] == 0)[batch.group]
         equal = claim_ids[:, :, None] == batch.ids[:, :p][batch.group][:, None, :]
         same = (equal & premise_on[:, None]).any(-1).to(x.dtype)
-        return self.head(claim, x[:, :p][batch.group], same, batch.at >= 0, premise_on)
+        return self.head(claim, premise[batch.group], same, claim_on, premise_on)
 
 
 def from_backbone(folder: Path) -> Network:

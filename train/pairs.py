@@ -39,16 +39,17 @@ class Group:
     source: str
 
 
+SUMMARY_ROUNDS = 5
+"""Passes over the SummEdits sentences: they are few, and the only edits that people checked."""
 Neighbours = Callable[[str], Sequence[str]]
 
 
 class Maker:
     """Makes groups; everything random comes from one seeded generator."""
 
-    def __init__(self, data: Path, neighbours: Neighbours, seed: int, fever_share: float = 1.0) -> None:
+    def __init__(self, data: Path, neighbours: Neighbours, seed: int) -> None:
         self.rng = random.Random(seed)
         self.neighbours = neighbours
-        self.fever_share = fever_share
         self.rows = corpora.nli(data)
         self.docs = corpora.documents(data)
         self.summaries = corpora.summaries(data)
@@ -65,9 +66,10 @@ class Maker:
         """All groups: one pass over the labelled rows, `rounds` passes over the documents; shuffled."""
         found = list(self._fever_groups()) + list(self._nli_groups())
         for turn in range(rounds):
-            found += self._document_groups(share=1.0 if turn == 0 else 0.6)
-            found += self._summary_groups()
+            found += self._document_groups(share=0.7 if turn == 0 else 0.4)
             found += self._answer_groups()
+        for _ in range(SUMMARY_ROUNDS):
+            found += self._summary_groups()
         self.rng.shuffle(found)
         return found
 
@@ -85,14 +87,15 @@ class Maker:
     ) -> list[Claim]:
         rng = self.rng
         makers: list[tuple[float, Callable[[], edits.Edit | None]]] = [
-            (1.0, lambda: edits.number(text, rng, premise)),
+            (1.2, lambda: edits.number(text, rng, premise)),
             (1.6, lambda: edits.entity(text, rng, pool)),
-            (1.3, lambda: edits.opposite(text, rng)),
+            (1.8, lambda: edits.opposite(text, rng)),
             (0.7, lambda: edits.scope(text, rng)),
-            (0.8, lambda: edits.negation(text, rng)),
-            (0.7, lambda: edits.roles(text, rng)),
-            (1.6, lambda: edits.other_word(text, rng, self.neighbours, premise)),
-            (1.5, lambda: edits.added_detail(text, rng, donors)),
+            (1.0, lambda: edits.negation(text, rng)),
+            (1.5, lambda: edits.roles(text, rng)),
+            (0.5, lambda: edits.phrases(text, rng)),
+            (1.4, lambda: edits.other_word(text, rng, self.neighbours, premise)),
+            (1.3, lambda: edits.added_detail(text, rng, donors)),
             (0.6, lambda: edits.swapped_tail(text, rng, donors)),
         ]
         found: dict[str, Claim] = {}
@@ -107,6 +110,11 @@ class Maker:
             if not makers:
                 break
         return list(found.values())
+
+    def _true_twin(self, text: str) -> list[Claim]:
+        """Now and then the sentence in other words, so that a changed word alone proves nothing."""
+        twin = edits.same(text, self.rng).text if self.rng.random() < 0.4 else text
+        return [] if twin == text else [Claim(twin, 1, (), "twin")]
 
     def _index_fever(self) -> None:
         self.fever_sentences: list[Sentence] = []
@@ -135,7 +143,7 @@ class Maker:
         for row in self.fever:
             by_premise[row.premise].append(row)
         for premise, all_rows in by_premise.items():
-            if self.rng.random() > (0.7 if len(all_rows) == 1 else 1.0) * self.fever_share:
+            if self.rng.random() > (0.7 if len(all_rows) == 1 else 1.0):
                 continue
             rows = self.rng.sample(all_rows, min(len(all_rows), 5))
             main = rows[0]
@@ -147,7 +155,10 @@ class Maker:
             if true:
                 pool = self.rng.sample(self.fever_names, 60) + _names(premise)
                 donors = [s.text for s in extra] + [s.text for s in self.rng.sample(self.fever_sentences, 4)]
-                claims += self._false(true[0].claim, premise, pool, donors, self.rng.choice([1, 2]))
+                base = self.rng.choice(true).claim
+                claims += self._true_twin(base) + self._false(
+                    base, premise, pool, donors, self.rng.choice([2, 3])
+                )
                 if self.rng.random() < 0.3:
                     target = self.rng.choice(gold).text
                     claims.append(Claim(edits.same(target, self.rng).text, 1, (), "sentence"))
@@ -175,20 +186,22 @@ class Maker:
         rows = [row for row in self.rows if row.source != "fever"]
         by_premise: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            if row.source != "snli" or self.rng.random() < 0.3:
+            if row.source != "snli" or self.rng.random() < 0.5:
                 by_premise[row.premise].append(row)
         keys = list(by_premise)
         for key in keys:
             premise, own = key, by_premise[key]
             claims = [Claim(r.claim, r.label, () if r.label else None, f"{r.source}{r.label}") for r in own]
-            if own[0].source != "snli" and self.rng.random() < 0.3:
-                other = self.rng.choice(keys)
-                premise = f"{premise} {other}" if self.rng.random() < 0.5 else f"{other} {premise}"
+            if self.rng.random() < 0.5:
+                others = self.rng.sample(keys, self.rng.choice([1, 1, 2, 3]))
+                spot = self.rng.randrange(len(others) + 1)
+                premise = " ".join([*others[:spot], premise, *others[spot:]])
             true = [r for r in own if r.label]
-            if true and self.rng.random() < 0.4:
-                claims += self._false(
-                    true[0].claim, premise, self.fever_names[:50], [self.rng.choice(keys)], 1
-                )
+            if true and self.rng.random() < 0.8:
+                base = self.rng.choice(true).claim
+                pool = self.rng.sample(self.fever_names, 40) + _names(premise)
+                donors = self.rng.sample(keys, 4)
+                claims += self._true_twin(base) + self._false(base, premise, pool, donors, 2)
             yield Group(premise, tuple(map(self._dress, claims)), own[0].source)
 
     def _relatives(self, doc: Doc) -> list[Doc]:
@@ -208,7 +221,7 @@ class Maker:
         rng = self.rng
         for doc in self.docs:
             sentences = self.read[doc.text]
-            keep = 24 if doc.source.startswith("summedits") else 12
+            keep = 18 if doc.source.startswith("summedits") else 12
             spots = [i for i, s in enumerate(sentences) if 5 <= s.words <= 60]
             for i in rng.sample(spots, min(len(spots), int(keep * share))):
                 found += self._sentence_groups(doc, sentences, i)
@@ -269,9 +282,10 @@ class Maker:
                 ]
                 pool, donors = self._pools(doc)
                 if true:
-                    claims += self._false(rng.choice(true).claim, premise, pool, donors, 2)
+                    base = rng.choice(true).claim
+                    claims += self._true_twin(base) + self._false(base, premise, pool, donors, 2)
                 found.append(Group(premise, tuple(map(self._dress, claims)), doc.source))
-                if true and rng.random() < 0.8:
+                if true and rng.random() < 0.4:
                     found.append(self._bare(true[0].claim, sentences, doc))
         return found
 

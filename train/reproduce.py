@@ -2,10 +2,8 @@
 
     python train/reproduce.py --data DIR --backbone DIR
 
-The table of word rarities; one run on both cores; two runs from there with one core each (other seeds, other
-shares
-of the data); the mean of their weights; the ONNX file. The calibration is fitted afterwards by
-`python -m bench.verifier_calibration --write`.
+The table of word rarities, one run on both cores, the ONNX file. A run that was stopped goes on when started
+again. The calibration is fitted afterwards by `python -m bench.verifier_calibration --write`.
 """
 
 import argparse
@@ -16,6 +14,8 @@ from pathlib import Path
 import idf
 
 HERE = Path(__file__).parent
+STEPS = "750"
+"""Batches of the shipped weights."""
 WEIGHTS = HERE.parent / "src" / "firstfault" / "verify" / "weights"
 
 
@@ -33,62 +33,15 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, required=True, help="model.safetensors and tokenizer.json")
     parser.add_argument("--out", type=Path, default=Path("build/verifier"))
     parser.add_argument("--target", type=Path, default=WEIGHTS / "verifier.onnx")
+    parser.add_argument("--steps", default=STEPS, help="batches")
     given = parser.parse_args()
     out: Path = given.out
     idf.main(given.data, WEIGHTS / "idf.tsv")
     shared = ["--data", str(given.data), "--backbone", str(given.backbone)]
-    first = [
-        "--out",
-        str(out / "first"),
-        "--seed",
-        "1",
-        "--rate",
-        "2e-4",
-        "--steps",
-        "400",
-        "--length",
-        "980",
-    ]
-    subprocess.run(command("run.py", *shared, *first), check=True)
-    start = [
-        "--start",
-        str(out / "first" / "final.pt"),
-        "--rate",
-        "1.5e-4",
-        "--threads",
-        "1",
-        "--steps",
-        STEPS,
-    ]
-    branches = [
-        subprocess.Popen(command("run.py", *shared, *start, "--out", str(out / "a"), "--seed", "11")),
-        subprocess.Popen(
-            command(
-                "run.py",
-                *shared,
-                *start,
-                "--out",
-                str(out / "b"),
-                "--seed",
-                "12",
-                "--rounds",
-                "3",
-                "--fever",
-                "0.35",
-            )
-        ),
-    ]
-    failed = [branch.wait() for branch in branches]
-    if any(failed):
-        raise SystemExit(f"a branch failed: {failed}")
-    parts = [str(out / name / "final.pt") for name in ("a", "b")]
-    subprocess.run(command("average.py", *parts, "--out", str(out / "mean.pt")), check=True)
-    export = [str(out / "mean.pt"), str(given.target), "--backbone", str(given.backbone)]
+    subprocess.run(command("run.py", *shared, "--out", str(out), "--steps", given.steps), check=True)
+    export = [str(out / "final.pt"), str(given.target), "--backbone", str(given.backbone)]
     subprocess.run(command("export.py", *export), check=True)
 
-
-STEPS = "340"
-"""Batches of each branch."""
 
 if __name__ == "__main__":
     main()

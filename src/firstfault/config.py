@@ -134,6 +134,25 @@ class AnswerConfig(Section):
     the sources do not say."""
 
 
+class FormatConfig(Section):
+    """Answers that must satisfy a JSON schema."""
+
+    constrain: bool = True
+    """Hold the runtime to the schema while it writes, as far as it can express it."""
+    repair: bool = True
+    """Mend how a value is written (fences, trailing commas, "42" for 42), never what it says."""
+    retries: int = Field(default=2, ge=0, le=5)
+    """How often the generator is asked again, with what was wrong, when repair does not help."""
+    max_tokens: int = Field(default=512, ge=8)
+    """Upper bound of the first reply; one that is cut off is tried again with twice as much."""
+    schema_tokens: int = Field(default=400, ge=0)
+    """The schema is shown to the generator when it takes no more than this; else an outline of it."""
+    max_string: int = Field(default=400, ge=0)
+    """Constrained: characters of a string to which the schema sets no limit; 0 = no limit."""
+    max_items: int = Field(default=12, ge=0)
+    """Constrained: items of a list to which the schema sets no limit; 0 = no limit."""
+
+
 class VerifierConfig(Section):
     """What decides whether a passage supports a sentence."""
 
@@ -218,6 +237,47 @@ class DiagnoseConfig(Section):
     """A TOML file that extends or overrides the shipped playbook."""
 
 
+class ServeConfig(Section):
+    """The HTTP server: where it listens, and what it takes on."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Beyond loopback it needs keys (`firstfault keys create`) or it refuses to start."""
+    port: int = Field(default=8765, ge=0, le=65535)
+    """0 = any free port."""
+    tls_cert: str | None = None
+    """PEM file of the certificate chain; with tls_key the server speaks HTTPS."""
+    tls_key: str | None = None
+    """PEM file of the private key."""
+    concurrency: int = Field(default=8, ge=1, le=1000)
+    """Requests that are worked on at a time."""
+    queue: int = Field(default=32, ge=0)
+    """Requests that wait; further ones are refused with 503 and Retry-After."""
+    deadline_s: float = Field(default=60.0, gt=0)
+    """Longest time for one request, waiting included; a request may ask for less, never for more."""
+    max_body_bytes: int = Field(default=16 * 2**20, ge=1024)
+    """Largest request body."""
+    max_output_tokens: int = Field(default=1024, ge=1)
+    """Most tokens that a request may ask of the model."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Of one key, where the key itself says nothing; None = no limit."""
+    degrade_reranker: bool = True
+    """Leave out the reranker while more than half of the queue is taken."""
+    degrade_generator: bool = True
+    """Quote instead of generate while the queue is nearly full, or when the model cannot be reached."""
+    breaker_failures: int = Field(default=5, ge=1)
+    """Failures in a row after which a remote model is not asked."""
+    breaker_reset_s: float = Field(default=15.0, gt=0)
+    """Seconds after which one request tries it again."""
+    shutdown_s: float = Field(default=20.0, ge=0)
+    """Requests may take this long to finish when the server is asked to stop; then they are cancelled."""
+    injection_check: bool = True
+    """Flag passages that read like instructions to a model: an event on the trace. Nothing is left out."""
+    otlp_endpoint: str | None = None
+    """OTLP/HTTP collector for spans and metrics, e.g. http://127.0.0.1:4318; None = nothing is sent."""
+    otlp_content: bool = False
+    """Whether questions, prompts and answers go with the spans."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
@@ -228,15 +288,17 @@ class Settings(Section):
     pack: PackConfig = Field(default_factory=PackConfig)
     generator: GeneratorConfig = Field(default_factory=GeneratorConfig)
     answer: AnswerConfig = Field(default_factory=AnswerConfig)
+    format: FormatConfig = Field(default_factory=FormatConfig)
     verifier: VerifierConfig = Field(default_factory=VerifierConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     latency: LatencyConfig = Field(default_factory=LatencyConfig)
     diagnose: DiagnoseConfig = Field(default_factory=DiagnoseConfig)
+    serve: ServeConfig = Field(default_factory=ServeConfig)
 
     def fingerprint(self) -> str:
         """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
-        judging = {"evaluate", "latency", "diagnose"}
+        judging = {"evaluate", "latency", "diagnose", "serve"}
         canonical = json.dumps(self.model_dump(mode="json", exclude=judging), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -49,6 +49,12 @@ class StorageError(FirstfaultError):
     exit_code = 3
 
 
+class OutOfTimeError(FirstfaultError):
+    """The request's time was up before a stage began; what was done so far is on its trace."""
+
+    exit_code = 3
+
+
 class RemoteError(FirstfaultError):
     """A remote endpoint is unreachable, refused the key, or answered what cannot be understood."""
 

@@ -269,7 +269,7 @@ class Generation:
     rendered: str | None
     """The exact text that the model saw; None when only the endpoint knows its template."""
     grammar: str | None
-    """The grammar that bound the output, if the runtime supports one."""
+    """The grammar, or at an endpoint the `response_format`, that bound the output; None = nothing did."""
     raw: str
     finish_reason: str
     """`stop`, `length`, or what the endpoint said."""

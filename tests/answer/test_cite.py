@@ -110,3 +110,10 @@ def test_whatever_a_model_says_citations_exist_and_offsets_hold(policy: Policy, 
         assert set(claim.citations) <= set(numbers)
         shown = found.text[claim.start : claim.end]
         assert (claim.verdict.label == "supported") != shown.endswith(f"[{claim.verdict.label}]")
+
+
+def test_a_mark_on_a_line_of_its_own_belongs_to_the_sentence_before() -> None:
+    found, events = answer("math.gcd returns the greatest common divisor of the integer arguments.\n[1]")
+    assert names(events) == []
+    assert found.claims[0].verdict.label == "supported"
+    assert [claim.citations for claim in found.claims] == [(1,)]

@@ -48,3 +48,34 @@ def test_abstentions_are_recognised(sentence: str) -> None:
 )
 def test_statements_are_not_abstentions(sentence: str) -> None:
     assert not abstains(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The sources do not say.",
+        "I could not find this in the documents provided.",
+        "I'm sorry, but the provided passages don't mention it.",
+        "I don't know.",
+        "There is no information about this in the given context.",
+        "This is not mentioned in the passages.",
+        "None of the passages answers that.",
+        "I was unable to find an answer.",
+    ],
+)
+def test_ways_of_saying_that_the_sources_are_silent(sentence: str) -> None:
+    assert abstains(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Dogs are not allowed in the park.",
+        "The form does not contain a photograph.",
+        "You cannot find parking after nine.",
+        "There is no fee for children.",
+        "It is not in the north but in the south.",
+    ],
+)
+def test_sentences_that_state_something(sentence: str) -> None:
+    assert not abstains(sentence)

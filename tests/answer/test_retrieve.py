@@ -1,7 +1,7 @@
 """The fast path ranks as the formulas say, computed here one by one."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def reference(app: Application, question: str, where: str | None) -> list[tuple[
         if any(term in weights[key] for term in terms)
     }
 
-    fused: dict[int, float] = Counter()
+    fused: defaultdict[int, float] = defaultdict(float)
     for arm, weight in ((dense, search.dense_weight), (bm25, 1 - search.dense_weight)):
         for key, share in stretched(first(arm, search.candidates)).items():
             fused[key] += weight * share

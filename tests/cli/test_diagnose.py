@@ -1,6 +1,7 @@
 """`diagnose` as a user runs it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,17 @@ LOST = {
 
 
 @pytest.fixture
-def evaluated(run: Run, home: Path, tmp_path: Path) -> Path:
+def own(home: Path, tmp_path: Path) -> Path:
+    """A copy of the home, to write runs into."""
+    return Path(shutil.copytree(home, tmp_path / "own"))
+
+
+@pytest.fixture
+def evaluated(run: Run, own: Path, tmp_path: Path) -> Path:
     cases = tmp_path / "cases.jsonl"
     cases.write_text("".join(json.dumps(case) + "\n" for case in (CASE, LOST)), encoding="utf-8")
-    assert run("--home", home, "eval", cases, "--no-generation").code == 0
-    return home
+    assert run("--home", own, "eval", cases, "--no-generation").code == 0
+    return own
 
 
 def test_the_newest_run_is_diagnosed(run: Run, evaluated: Path) -> None:
@@ -52,13 +59,13 @@ def test_a_fault_fails_the_command_when_asked(run: Run, evaluated: Path) -> None
     assert run("--home", evaluated, "diagnose", "--fail-on-fault").code == 1
 
 
-def test_a_single_request_and_a_window(run: Run, home: Path) -> None:
+def test_a_single_request_and_a_window(run: Run, own: Path) -> None:
     asked = run(
-        "--home", home, "--set", "generator.kind=extractive", "ask", "What does math.gcd return?", "--json"
+        "--home", own, "--set", "generator.kind=extractive", "ask", "What does math.gcd return?", "--json"
     ).json
-    one = run("--home", home, "diagnose", "--trace", asked["trace_id"], "--json").json
+    one = run("--home", own, "diagnose", "--trace", asked["trace_id"], "--json").json
     assert one["cases"] == 1
-    assert run("--home", home, "diagnose", "--since", "1h", "--json").json["cases"] >= 1
+    assert run("--home", own, "diagnose", "--since", "1h", "--json").json["cases"] >= 1
 
 
 @pytest.mark.parametrize(

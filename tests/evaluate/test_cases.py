@@ -82,3 +82,10 @@ def test_the_hash_tells_cases_apart() -> None:
     one, other = Case(id="1", question="a"), Case(id="1", question="b")
     assert hash_cases([one]) == hash_cases([Case(id="1", question="a")])
     assert len({hash_cases([one]), hash_cases([other]), hash_cases([one, other]), hash_cases([])}) == 4
+
+
+def test_a_schema_that_refers_elsewhere_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_text('{"id": "1", "question": "?", "schema": {"$ref": "http://127.0.0.1:9/s.json"}}\n')
+    with pytest.raises(InputError, match=r"cases.jsonl:1: The schema refers to .*127.0.0.1:9"):
+        read_cases(path)

@@ -71,3 +71,33 @@ def test_another_value_is_no_agreement_however_alike_the_words(
 )
 def test_other_words_for_the_same_agree(said: str, expected: str, verifier: LocalVerifier) -> None:
     assert correctness(said, expected, verifier=verifier) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "expected", "right"),
+    [
+        (
+            "How quickly does Aldorex take effect?",
+            "It takes roughly 70 minutes until Aldorex works.",
+            "The effect of Aldorex sets in after about 70 minutes.",
+            True,
+        ),
+        (
+            "What is the least interval between doses of Aldorex?",
+            "Wait sixteen hours or more before the next dose of Aldorex.",
+            "Between two doses of Aldorex there must be at least sixteen hours.",
+            True,
+        ),
+        (
+            "How quickly does Aldorex take effect?",
+            "It takes roughly 90 minutes until Aldorex works.",
+            "The effect of Aldorex sets in after about 70 minutes.",
+            False,
+        ),
+        ("When was it built?", "Seventy people came.", "It was built in 1970.", False),
+    ],
+)
+def test_the_expected_value_in_other_words(
+    question: str, said: str, expected: str, right: bool, verifier: LocalVerifier
+) -> None:
+    assert (correctness(said, expected, question=question, verifier=verifier) >= 0.5) is right

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,16 @@ from tests.evaluate.traces import answer, citation, context, trace
 
 from firstfault.evaluate.evidence import locate
 from firstfault.evaluate.metrics import ANSWER, NAMES, Measured, average_precision, measure
-from firstfault.types import Answer, Case, Context, EvidenceUnit, SupportLabel
+from firstfault.types import (
+    Answer,
+    Case,
+    Context,
+    EvidenceUnit,
+    FormatAttempt,
+    FormatProblem,
+    Formatted,
+    SupportLabel,
+)
 from firstfault.verify import LocalVerifier
 
 TEXTS = (
@@ -111,24 +121,56 @@ def test_citations_are_judged_where_there_are_any(verifier: LocalVerifier) -> No
     assert uncited["citation_precision"].value is None
 
 
-@pytest.mark.parametrize(
-    ("raw", "value"),
-    [('{"price": 40}', 1.0), ('{"price": "40"}', 0.0), ("40 euros", 0.0), ('{"price": 4', 0.0)],
-)
-def test_a_schema_is_held_against_what_the_generator_wrote(
-    raw: str, value: float, verifier: LocalVerifier
-) -> None:
-    schema = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
-    case = Case(id="1", question="What does the pump cost?", schema=schema)
-    given = answer(("x y z", "supported", ()), raw=raw)
-    assert _measure(case, given, verifier).scores["format_validity"].value == value
+def _formatted(value: object, *, valid: bool) -> Formatted:
+    attempt = FormatAttempt(
+        kind="generated",
+        raw="",
+        problems=() if valid else (FormatProblem(rule="type", path="/price", message="no"),),
+        finish_reason="stop",
+        duration_ms=1.0,
+        prompt_tokens=None,
+        completion_tokens=None,
+    )
+    return Formatted(
+        schema=PRICE,
+        valid=valid,
+        first_try=valid,
+        value=value,
+        attempts=(attempt,),
+        constrained=False,
+        cause=None if valid else "schema_violation",
+    )
 
 
-def test_a_schema_elsewhere_is_not_fetched(verifier: LocalVerifier) -> None:
-    case = Case(id="1", question="?", schema={"$ref": "http://127.0.0.1:9/schema.json"})
+PRICE = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_format_validity_is_that_of_the_trace(valid: bool, verifier: LocalVerifier) -> None:
+    case = Case(id="1", question="What does the pump cost?", schema=PRICE, answer="40 euros")
+    given = answer(("40", "supported", ()))
+    asked = replace(trace(PACKED, given), schema=PRICE, format=_formatted({"price": 40}, valid=valid))
+    scores = measure(case, asked, [], verifier=verifier, document=lambda _: None).scores
+    assert scores["format_validity"].value == float(valid)
+
+
+def test_correctness_judges_the_values_of_a_structured_answer(verifier: LocalVerifier) -> None:
+    case = Case(id="1", question="Which function?", schema=PRICE, answer="shutil.copy2")
+    asked = trace(PACKED, replace(answer(), abstained=False))
+    value = {"name": "shutil.copy2", "flag": True}
+    right = replace(asked, schema=PRICE, format=_formatted(value, valid=True))
+    wrong = replace(asked, schema=PRICE, format=_formatted({"name": "os.rename"}, valid=True))
+    values = [
+        measure(case, one, [], verifier=verifier, document=lambda _: None).scores["answer_correctness"].value
+        for one in (right, wrong)
+    ]
+    assert values == [1.0, 0.0]
+
+
+def test_an_answer_without_a_schema_has_no_format_to_judge(verifier: LocalVerifier) -> None:
+    case = Case(id="1", question="?", schema=PRICE)
     found = _measure(case, answer(("x y z", "supported", ()), raw="{}"), verifier).scores["format_validity"]
-    assert found.value is None
-    assert "refers to" in found.reason
+    assert (found.value, found.reason) == (None, "it was asked without the schema")
 
 
 @given(st.lists(st.booleans(), max_size=12))

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import struct
 import subprocess
 import sys
@@ -232,3 +233,27 @@ def test_closing_right_after_loading_does_not_wait_for_ever() -> None:
         "    generator.close()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "maximum": 99}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_schema_holds_and_what_the_engine_cannot_express_is_found_out(llama: LlamaGenerator) -> None:
+    """The runtime drops a grammar that it cannot compile without a word; `constrain` notices."""
+    unexpressed = {"not": {"type": "string"}}
+    held = await llama.constrain([unexpressed, PERSON])
+    assert held is not None
+    assert held.rung == 1
+    messages = [Message(role="user", content="Make up a person.")]
+    text = "".join([d.text async for d in llama.stream(messages, max_tokens=40, constraint=held)])
+    value = json.loads(text)
+    assert set(value) == {"name", "age"}
+    assert "\n" not in text  # blanks between values are legal JSON, and endless
+    anything = await llama.constrain([unexpressed])
+    assert anything is not None
+    assert anything.rung == -1

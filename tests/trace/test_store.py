@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -163,3 +165,11 @@ def test_as_dict_is_plain_json_and_timings_add_up() -> None:
     assert as_dict(trace)["spans"][0]["stage"] == "index"
     assert trace.timings_ms() == {"index": 2.0, "time_to_first_token": None, "total": 12.5}
     assert [(stage, event.name) for stage, event in trace.events()] == [("index", "note")]
+
+
+def test_a_trace_from_before_structured_answers_still_decodes() -> None:
+    fields = as_dict(make(1))
+    del fields["schema"], fields["format"]
+    old = decode(zlib.compress(json.dumps(fields).encode()))
+    assert old == make(1)
+    assert (old.schema, old.format) == (None, None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstfault.errors import InputError, MissingError
-from firstfault.verify.calibration import Calibration, fit, load, quality, save
+from firstfault.verify.calibration import Calibration, RawScore, Shape, fit, load, quality, save
 
 
 def test_fit_recovers_the_curve() -> None:
@@ -75,3 +75,19 @@ def test_files(tmp_path: Path) -> None:
         path.write_text(bad)
         with pytest.raises(InputError):
             load(path)
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50), st.integers(1, 9), st.integers(1, 9), st.booleans())
+def test_among_pairs_of_one_shape_the_order_is_kept(a: float, b: float, n: int, m: int, broken: bool) -> None:
+    calibration = load()
+    shape = Shape(sentences=n, passages=m, broken=broken)
+    low, high = (calibration.level(RawScore(value=value, shape=shape)) for value in sorted((a, b)))
+    assert low <= high
+
+
+def test_a_single_sentence_over_whole_contexts_keeps_its_score() -> None:
+    plain = Calibration(slope=1, intercept=0, answer=2, broken_slope=0.5, broken_shift=1)
+    assert plain.level(RawScore(value=3.0, shape=Shape())) == 3
+    assert plain.level(RawScore(value=3.0, shape=Shape(sentences=2))) == 3
+    assert plain.level(RawScore(value=3.0, shape=Shape(sentences=2, passages=2))) == 5
+    assert plain.level(RawScore(value=3.0, shape=Shape(broken=True))) == 2.5

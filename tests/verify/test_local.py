@@ -88,9 +88,26 @@ def test_more_threads_give_the_same_to_three_places() -> None:
 
 def test_an_answer_is_as_good_as_its_weakest_sentence() -> None:
     good, bad = "Luke Kuechly led the team with 118 tackles.", "The Broncos lost 410 games in Norway."
-    both = verify(CONTEXT, f"{good} {bad}")
-    assert both.score == verify(CONTEXT, bad).score
+    both, alone = verify(CONTEXT[:1], f"{good} {bad}"), verify(CONTEXT[:1], bad)
+    assert both.score == pytest.approx(alone.score, abs=0.02)
+    assert (both.score or 0) <= (alone.score or 0)
     assert "weakest sentence of 2" in both.reason
+
+
+def test_that_answers_are_mostly_right_supports_none() -> None:
+    worst = [verify(CONTEXT, f"{CLAIMS[0]} {claim}") for claim in CLAIMS]
+    for found, claim in zip(worst, CLAIMS, strict=True):
+        if verify(CONTEXT, claim).label != "supported":
+            assert found.label != "supported"
+
+
+def test_a_context_that_breaks_off_excuses_but_does_not_support() -> None:
+    page = " ".join(f"On day {i} the weather in the valley stayed calm and grey." for i in range(8))
+    claim = "Odile Karras opened the tramway in 1931."
+    cut, whole = verify([f"{page} She had been mayor of the"], claim), verify([page], claim)
+    assert (cut.score or 0) > (whole.score or 0)
+    assert cut.label == "uncertain"
+    assert "breaks off" in cut.reason
 
 
 def test_citation_marks_change_nothing() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from firstfault.types import Signal
 from firstfault.verify.crossencoder import CrossEncoder, Reading
-from firstfault.verify.measures import Measures, measure, unsupported_words
+from firstfault.verify.measures import Measures, measure, together, unsupported_words
 from firstfault.verify.passages import read
 
 SHARE = st.floats(0, 1)
@@ -54,3 +54,14 @@ def test_a_sentence_is_measured_without_the_network_too() -> None:
     assert without.network is None
     assert with_network.network is not None
     assert [s.name for s in with_network.signals][:-1] == [s.name for s in without.signals]
+
+
+@given(st.floats(-35, 35))
+def test_one_sentence_keeps_its_score(raw: float) -> None:
+    assert together([raw]) == pytest.approx(raw, abs=1e-3)
+
+
+@given(st.lists(st.floats(-60, 60), min_size=1, max_size=400), st.floats(-60, 60))
+def test_another_sentence_never_makes_it_better(raws: list[float], one: float) -> None:
+    assert together([*raws, one]) <= together(raws) + 1e-9
+    assert together([*raws, one]) == pytest.approx(together([one, *raws]))

@@ -39,3 +39,13 @@ def test_selection_finds_the_needle_and_keeps_the_order() -> None:
 def test_something_is_chosen_even_without_overlap() -> None:
     assert len(select(read(["Cats sleep. Dogs bark."]).sentences, terms("quantum"), 40)) == 1
     assert select(read([]).sentences, terms("quantum"), 40) == []
+
+
+def test_a_snippet_that_breaks_off_is_told_from_lists_and_pages() -> None:
+    prose = "The tram line was opened by the mayor in the spring of that year. " * 6
+    assert read([prose + "It went from the harbour to the"]).broken
+    assert not read([prose]).broken
+    assert not read([prose + "It went from the harbour to the", prose]).broken
+    assert not read([prose + "\n- from the harbour to the"]).broken
+    assert not read([prose * 10 + "It went from the harbour to the"]).broken
+    assert not read(["It went from the harbour to the"]).broken

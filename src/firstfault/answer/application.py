@@ -18,6 +18,8 @@ from firstfault.errors import ConfigError
 if TYPE_CHECKING:
     import asyncio
 
+    from pydantic import BaseModel
+
     from firstfault.answer.ask import Listener
     from firstfault.answer.counts import TokenCounts
     from firstfault.collection import Collection
@@ -174,12 +176,13 @@ class Application:
         *,
         where: str | None = None,
         settings: Settings | None = None,
+        schema: "Mapping[str, Any] | type[BaseModel] | None" = None,
         listener: "Listener | None" = None,
     ) -> "Trace":
         """Answer a question where no event loop is running; see `firstfault.answer.ask`."""
         from firstfault.answer.ask import ask
 
-        return self.run(ask(self, question, where=where, settings=settings, listener=listener))
+        return self.run(ask(self, question, where=where, settings=settings, schema=schema, listener=listener))
 
     def replay(self, trace: "Trace", changes: Mapping[str, str], *, where: str | None = None) -> "Trace":
         """Run a recorded request again; see `firstfault.answer.replay`."""

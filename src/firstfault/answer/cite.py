@@ -20,7 +20,7 @@ from firstfault.verify import Verifier, split_claims
 
 Policy = Literal["annotate", "strip", "abstain"]
 
-_MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 _WORD = re.compile(r"\w")
 
 
@@ -38,14 +38,31 @@ class Checked:
     """The passages it cites after correction, with the verdict of each."""
 
 
-def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> list[Checked]:
-    """Verify each sentence of the raw output. Abstentions and repetitions are left out."""
+def check(
+    raw: str,
+    context: Context,
+    *,
+    verifier: Verifier,
+    span: OpenSpan,
+    spans: Sequence[tuple[int, int]] | None = None,
+    marks_asked: bool = True,
+) -> list[Checked]:
+    """Verify each sentence of the raw output. Abstentions and repetitions are left out.
+
+    `spans` says what is a sentence, instead of the splitter. Where marks were not asked for, a citation that
+    is added is no event.
+    """
     sentences: list[tuple[int, int, str, list[int]]] = []
     seen: set[str] = set()
-    for start, end in split_claims(raw):
-        marks = [int(n) for found in _MARK.finditer(raw, start, end) for n in re.findall(r"\d+", found[1])]
-        text = _MARK.sub("", raw[start:end]).strip()
-        if not _WORD.search(text) or abstains(text):
+    for start, end in split_claims(raw) if spans is None else spans:
+        marks = [int(n) for found in MARK.finditer(raw, start, end) for n in re.findall(r"\d+", found[1])]
+        text = MARK.sub("", raw[start:end]).strip()
+        if not _WORD.search(text):
+            if marks and sentences:  # marks on a line of their own belong to the sentence before them
+                before = sentences[-1]
+                sentences[-1] = (before[0], end, before[2], [*before[3], *marks])
+            continue
+        if abstains(text):
             continue
         if text.casefold() in seen:
             span.event("repeated_sentence", sentence=text)
@@ -64,7 +81,9 @@ def check(raw: str, context: Context, *, verifier: Verifier, span: OpenSpan) -> 
     checked = []
     for row, (start, end, text, marks) in enumerate(sentences):
         by_passage = verdicts[row * width : (row + 1) * width]
-        sources = _attribute(text, marks, list(zip(passages, by_passage, strict=True)), span)
+        sources = _attribute(
+            text, marks, list(zip(passages, by_passage, strict=True)), span, marks_asked=marks_asked
+        )
         support = _whole(text, [passage for passage, _ in sources], by_passage, verifier)
         checked.append(Checked(start=start, end=end, text=text, support=support, sources=sources))
     return checked
@@ -112,7 +131,12 @@ def _strength(support: Support) -> tuple[int, float]:
 
 
 def _attribute(
-    text: str, marks: Sequence[int], candidates: list[tuple[Passage, Support]], span: OpenSpan
+    text: str,
+    marks: Sequence[int],
+    candidates: list[tuple[Passage, Support]],
+    span: OpenSpan,
+    *,
+    marks_asked: bool,
 ) -> list[tuple[Passage, Support]]:
     """The passages a sentence should cite: those it named that hold, else the best one that does."""
     by_number = {passage.number: (passage, support) for passage, support in candidates}
@@ -131,7 +155,8 @@ def _attribute(
     if best is not None and best[1].label == "supported":
         for passage, _ in named:
             span.event("misattributed_citation", mark=passage.number, sentence=text)
-        span.event("citation_added", mark=best[0].number, sentence=text)
+        if marks_asked:
+            span.event("citation_added", mark=best[0].number, sentence=text)
         return [best]
     return named
 
@@ -168,7 +193,7 @@ def compose(raw: str, checked: Sequence[Checked], *, policy: Policy) -> Answer:
         text += _gap(raw, before, item.start) if text else ""
         before = item.end
         start = len(text)
-        numbers = tuple(_cite(passage, support, citations) for passage, support in item.sources)
+        numbers = tuple(cite(passage, support, citations) for passage, support in item.sources)
         text += _with_marks(item.text, "".join(f"[{number}]" for number in numbers))
         if item.support.label != "supported":
             text += f" [{item.support.label}]"
@@ -203,7 +228,7 @@ def _with_marks(sentence: str, marks: str) -> str:
     return f"{body} {marks}{sentence[len(body) :]}"
 
 
-def _cite(passage: Passage, support: Support, citations: dict[tuple[str, int, int, str], Citation]) -> int:
+def cite(passage: Passage, support: Support, citations: dict[tuple[str, int, int, str], Citation]) -> int:
     """The number of the citation for this passage and quote; a new one is added when it is new."""
     chunk = passage.chunk
     found = support.evidence

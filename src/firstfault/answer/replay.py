@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from firstfault.answer.ask import ask
+from firstfault.answer.request import REPLAY_ORDER
 from firstfault.config import Settings
 from firstfault.errors import ConfigError, MismatchError
 from firstfault.stages import Stage
+from firstfault.trace import Recording
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
@@ -27,11 +29,18 @@ FIRST_STAGE: dict[str, Stage] = {
     "generator.context_window": Stage.PACK,
     "answer.min_relevance": Stage.GENERATE,
     "answer": Stage.CITE,
+    "format": Stage.FORMAT,
+    "format.constrain": Stage.GENERATE,
+    "format.max_tokens": Stage.PACK,
+    "format.schema_tokens": Stage.PACK,
+    "format.max_string": Stage.GENERATE,
+    "format.max_items": Stage.GENERATE,
     "verifier": Stage.CITE,
     "trace": Stage.CITE,
     "evaluate": Stage.CITE,
     "latency": Stage.CITE,
     "diagnose": Stage.CITE,
+    "serve": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""
 
@@ -53,12 +62,16 @@ def first_stage(changes: Mapping[str, str], *, where_changed: bool) -> Stage:
                 hint="Ingest into another home with that setting and ask there.",
             )
         stages.append(stage)
-    order = list(Stage)
-    return min(stages, key=order.index)
+    return min(stages, key=REPLAY_ORDER.index)
 
 
 async def replay(
-    app: "Application", trace: Trace, changes: Mapping[str, str], *, where: str | None = None
+    app: "Application",
+    trace: Trace,
+    changes: Mapping[str, str],
+    *,
+    where: str | None = None,
+    recording: Recording | None = None,
 ) -> Trace:
     """Run the request of a trace again with some settings changed.
 
@@ -81,6 +94,7 @@ async def replay(
         settings=settings,
         prior=trace,
         start=min(start, _last_complete(trace), key=list(Stage).index),
+        recording=recording,
     )
 
 

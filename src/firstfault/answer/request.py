@@ -1,6 +1,7 @@
 """One request on its way: what was asked, under which settings, and from which stage on."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from firstfault.config import Settings
 from firstfault.errors import InputError
@@ -8,10 +9,16 @@ from firstfault.stages import Stage
 from firstfault.trace import Recording
 from firstfault.types import Trace
 
+if TYPE_CHECKING:
+    from firstfault.answer.format import Shape
+
 LONGEST_QUESTION = 8_000
 """Characters. A longer "question" is a document; no embedder or prompt would hold it."""
 
-_POSITION = {stage: position for position, stage in enumerate(Stage)}
+REPLAY_ORDER = (*(s for s in Stage if s not in {Stage.CITE, Stage.FORMAT}), Stage.FORMAT, Stage.CITE)
+"""The order in which stages run: a structured answer is read before its fields are cited."""
+
+_POSITION = {stage: position for position, stage in enumerate(REPLAY_ORDER)}
 
 
 def validate_question(question: str) -> str:
@@ -49,6 +56,8 @@ class Request:
     recording: Recording
     version: int
     """The corpus clock that the request sees."""
+    shape: "Shape | None" = None
+    """What the answer must look like; None = free text."""
     prior: Trace | None = None
     """The trace that is replayed, if any."""
     start: Stage = Stage.FILTER

@@ -1,11 +1,15 @@
 """`ask` and `search`: questions in, answers and candidates out."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firstfault.answer.documents import answer_document, search_document
 from firstfault.cli.state import Json, print_json, state
+
+if TYPE_CHECKING:
+    from firstfault.types import Trace
 
 Where = Annotated[
     str | None,
@@ -22,26 +26,48 @@ def ask(
     policy: Annotated[
         str | None, typer.Option(help="Unsupported sentences: annotate, strip or abstain.")
     ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="JSON schema that the answer must satisfy; exit 1 when it does not.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer from the documents, with every sentence checked and every citation verified."""
     from firstfault.cli import render
 
+    shape = None
+    if schema is not None:
+        from firstfault.structured import read_schema
+
+        shape = read_schema(schema).document
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.ask(server, question, where=where, policy=policy, schema=shape, as_json=as_json)
+        return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if as_json:
-            trace = app.ask(question, where=where, settings=settings)
+            trace = app.ask(question, where=where, settings=settings, schema=shape)
             print_json(answer_document(trace))
+            _exit_when_malformed(trace)
             return
         draft = render.Draft(render.console(stderr=True))
         with draft:
-            trace = app.ask(question, where=where, settings=settings, listener=draft.add)
+            trace = app.ask(question, where=where, settings=settings, schema=shape, listener=draft.add)
     out = render.console()
     assert trace.answer is not None
-    render.answer(out, trace.answer)
+    render.shown(out, trace)
     out.print()
     render.waterfall(out, trace)
     out.print(f"  [dim]trace {trace.id}[/]")
+    _exit_when_malformed(trace)
+
+
+def _exit_when_malformed(trace: "Trace") -> None:
+    """An answer that does not satisfy its schema is a verdict: exit 1."""
+    if trace.format is not None and not trace.format.valid:
+        raise typer.Exit(1)
 
 
 def search(
@@ -53,43 +79,20 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        remote.search(server, question, where=where, limit=limit, exact=exact, as_json=as_json)
+        return
     with state(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
-        print_json({"question": question, "hits": [asdict(hit) for hit in hits[:limit]]})
+        print_json(search_document(question, hits[:limit]))
         return
     from firstfault.cli import render
 
     render.hits(render.console(), hits, limit=limit)
-
-
-def answer_document(trace: Any) -> dict[str, Any]:
-    """The JSON document of `ask --json`: a contract that scripts rely on."""
-    answer = trace.answer
-    return {
-        "trace_id": trace.id,
-        "answer": answer.text,
-        "abstained": answer.abstained,
-        "sentences": [
-            {"text": claim.text, "verdict": claim.verdict.label, "citations": list(claim.citations)}
-            for claim in answer.claims
-        ],
-        "citations": [
-            {
-                "number": citation.number,
-                "document_id": citation.document_id,
-                "document_title": citation.document_title,
-                "chunk_id": citation.chunk_id,
-                "cited_text": citation.cited_text,
-                "start_char_index": citation.start_char_index,
-                "end_char_index": citation.end_char_index,
-                "verdict": citation.verdict.label,
-            }
-            for citation in answer.citations
-        ],
-        "removed": [{"text": claim.text, "reason": claim.verdict.reason} for claim in answer.removed],
-        "timings_ms": trace.timings_ms(),
-    }
 
 
 def register(app: typer.Typer) -> None:

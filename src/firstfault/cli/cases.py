@@ -30,7 +30,8 @@ def from_traces(
         list[str] | None,
         typer.Option(
             "--only",
-            help="Only traces that are error, abstained, supported, partial or unsupported. Repeatable.",
+            help="Only traces that are error, abstained, malformed, unchecked, supported, partial or "
+            "unsupported. Repeatable.",
         ),
     ] = None,
     accept: Annotated[

@@ -28,11 +28,18 @@ def ingest(
     from firstfault.ingest import ingest as run
 
     metadata = parse_flags(meta or ())
-    with state(context).application(create=True) as app, ingest_progress() as progress:
-        chunker = Chunker(app.settings.chunking, app.embedder)
-        report = run(
-            app.collection, paths, chunker=chunker, metadata=metadata, prune=prune, progress=progress
-        )
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        with ingest_progress() as progress:
+            report = remote.ingest(server, paths, metadata=metadata, prune=prune, progress=progress)
+    else:
+        with state(context).application(create=True) as app, ingest_progress() as progress:
+            chunker = Chunker(app.settings.chunking, app.embedder)
+            report = run(
+                app.collection, paths, chunker=chunker, metadata=metadata, prune=prune, progress=progress
+            )
     if as_json:
         print_json(
             {
@@ -64,8 +71,14 @@ def ingest_standard_library(given: State, out: "Console") -> None:
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show how much is stored, with which embedder, and what failed."""
-    with state(context).stored() as collection:
-        info, failures = collection.info(), collection.failures()
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        info, failures = remote.status(server)
+    else:
+        with state(context).stored() as collection:
+            info, failures = collection.info(), collection.failures()
     if as_json:
         print_json({**asdict(info), "failed": [asdict(failure) for failure in failures]})
         return
@@ -80,8 +93,14 @@ def documents(
     as_json: Json = False,
 ) -> None:
     """List the live documents."""
-    with state(context).stored() as collection:
-        found = list(collection.documents())
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        found = remote.documents(server, limit)
+    else:
+        with state(context).stored() as collection:
+            found = list(collection.documents())
     if as_json:
         print_json({"documents": [asdict(row) for row in (found[:limit] if limit else found)]})
         return

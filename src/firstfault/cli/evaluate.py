@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firstfault.answer.documents import run_document
 from firstfault.cli.progress import case_progress
 from firstfault.cli.state import Json, State, print_json, state
 from firstfault.errors import InputError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from firstfault.evaluate import RunStore
     from firstfault.evaluate.compare import Difference
-    from firstfault.types import CaseResult, Run
+    from firstfault.types import CaseResult
 
 RunId = Annotated[str, typer.Argument(help='A run id, enough of its beginning, or "last".')]
 
@@ -131,12 +132,6 @@ def compare_runs(
     from firstfault.cli import render_runs
 
     render_runs.comparison(earlier, later, differences)
-
-
-def run_document(run: "Run") -> dict[str, Any]:
-    """The JSON document of `eval --json`: a contract that scripts rely on."""
-    fields = asdict(run)
-    return {"run_id": fields.pop("id"), "metrics": fields.pop("metrics"), **fields}
 
 
 @contextmanager

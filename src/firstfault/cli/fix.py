@@ -1,10 +1,10 @@
 """`fix`: candidate repairs for what a diagnosis found, proven on cases they were not chosen on."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firstfault.answer.documents import fix_document
 from firstfault.cli.progress import case_progress, trial_progress
 from firstfault.cli.state import Json, State, print_json, state
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firstfault.answer import Application
-    from firstfault.diagnose.apply import Applied
     from firstfault.diagnose.fix import FixReport
     from firstfault.types import CaseResult, Diagnosis, Run
 
@@ -47,44 +46,11 @@ def fix(
     else:
         discard_shadow(report)
     if as_json:
-        print_json(document(report, diagnosis, applied))
+        print_json(fix_document(report, diagnosis, applied))
         return
     from firstfault.cli import render_fix
 
     render_fix.report(report, diagnosis, applied, given.config)
-
-
-def document(report: "FixReport", diagnosis: "Diagnosis", applied: "Applied | None") -> dict[str, Any]:
-    """The JSON document of `fix --json`: a contract that scripts rely on."""
-    return {
-        "run_id": report.run_id,
-        "trials": [asdict(trial) for trial in report.trials],
-        "patch": dict(report.patch),
-        "repairs": list(report.repairs),
-        "findings": [
-            {
-                "stage": one.finding.stage,
-                "cause": one.finding.cause,
-                "cases": len(one.finding.cases),
-                "metric": one.metric,
-                "tried": [asdict(attempt) for attempt in one.attempts],
-                "sampled": one.sampled,
-                "reason": one.trial.reason if one.trial else one.reason,
-                "remedy": asdict(one.finding.remedy),
-            }
-            for one in report.fixes
-        ],
-        "healthy": diagnosis.healthy,
-        "generations": report.generations,
-        "budget": report.budget,
-        "applied": None
-        if applied is None
-        else {
-            "file": None if applied.file is None else str(applied.file),
-            "backup": None if applied.backup is None else str(applied.backup),
-            "collection": applied.collection,
-        },
-    }
 
 
 def _stored(given: State, run_id: str) -> "tuple[Run, Sequence[CaseResult]]":

@@ -68,8 +68,8 @@ def answer(out: Console, found: Answer) -> None:
         out.print(_indent(_claim(found, claim), 2))
     if found.citations:
         out.print()
-    for citation in found.citations:
-        _citation(out, citation)
+    for cited in found.citations:
+        citation(out, cited)
     if found.removed:
         out.print()
         out.print(Text("  caught: the model also said, and the sources do not support,", style="red"))
@@ -78,6 +78,17 @@ def answer(out: Console, found: Answer) -> None:
             ("✗ ", "red"), (plain(claim.text), "strike dim"), ("  " + _why(claim.verdict), "red")
         )
         out.print(_indent(line, 2))
+
+
+def shown(out: Console, found: Trace) -> None:
+    """The answer of a trace, sentence by sentence or field by field."""
+    assert found.answer is not None
+    if found.format is None:
+        answer(out, found.answer)
+        return
+    from firstfault.cli import render_format
+
+    render_format.formatted(out, found.format, found.answer)
 
 
 def _claim(found: Answer, claim: Claim) -> Text:
@@ -95,16 +106,17 @@ def _why(verdict: Verdict) -> str:
     return plain(verdict.reason) or verdict.status
 
 
-def _citation(out: Console, citation: Citation) -> None:
-    mark, style = STATUS_STYLE[citation.verdict.status]
-    place = f"characters {citation.start_char_index:,}–{citation.end_char_index:,}"
+def citation(out: Console, cited: Citation) -> None:
+    """A source: its number, document, place and verdict, and the words it quotes."""
+    mark, style = STATUS_STYLE[cited.verdict.status]
+    place = f"characters {cited.start_char_index:,}–{cited.end_char_index:,}"
     head = Text.assemble(
-        (f"[{citation.number}] ", "bold cyan"),
-        (plain(citation.document_title), "bold"),
-        (f"  {plain(citation.document_id)}, {place}  ", "dim"),
-        (f"{mark} {citation.verdict.label}", style),
+        (f"[{cited.number}] ", "bold cyan"),
+        (plain(cited.document_title), "bold"),
+        (f"  {plain(cited.document_id)}, {place}  ", "dim"),
+        (f"{mark} {cited.verdict.label}", style),
     )
-    quote = plain(" ".join(citation.cited_text.split()))
+    quote = plain(" ".join(cited.cited_text.split()))
     out.print(_indent(head, 2))
     out.print(_indent(Text(f"“{quote}”", style="italic"), 6))
 
@@ -219,7 +231,7 @@ def trace(out: Console, found: Trace) -> None:
         out.print(_indent(Text(plain(made.raw), style="dim"), 2))
     if found.answer is not None:
         out.print(Text("\nanswer", style="bold"))
-        answer(out, found.answer)
+        shown(out, found)
 
 
 def _candidates(out: Console, found: Trace) -> None:
@@ -243,7 +255,8 @@ def traces(out: Console, found: Sequence[Trace]) -> None:
     if not found:
         out.print('No traces yet. Ask something: firstfault ask "…"')
         return
-    styles = {"supported": "green", "partial": "yellow", "unsupported": "red", "error": "bold red"}
+    styles = {"supported": "green", "partial": "yellow", "unsupported": "red", "malformed": "red"}
+    styles["error"] = "bold red"
     table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
     for column in ("trace", "answer", "ms", "question"):
         fold = column in ("question", "trace")
@@ -276,7 +289,7 @@ def comparison(out: Console, before: Trace, after: Trace) -> None:
     for title, one in (("before", before), ("after", after)):
         out.print(Text(f"\n{title}", style="bold"))
         if one.answer is not None:
-            answer(out, one.answer)
+            shown(out, one)
         elif one.error is not None:
             out.print(_indent(Text(f"failed: {plain(one.error)}", style="red"), 2))
         else:

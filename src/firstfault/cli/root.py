@@ -11,14 +11,18 @@ from firstfault.cli import (
     corpus,
     demo,
     diagnose,
+    drill,
     evaluate,
     fix,
+    keys,
     models,
     playbook,
+    serve,
     settings,
     trace,
     verify,
 )
+from firstfault.cli import format as format_
 from firstfault.cli.state import State
 
 app = typer.Typer(
@@ -43,9 +47,13 @@ def root(
         list[str] | None, typer.Option("--set", help="Override a setting: section.key=value. Repeatable.")
     ] = None,
     collection: Annotated[str, typer.Option(help="Which collection of the home.")] = "default",
+    url: Annotated[
+        str | None,
+        typer.Option(help="A running server to go through; one that has the home is found without."),
+    ] = None,
 ) -> None:
     """Options that every command shares."""
-    context.obj = State(home=home, file=config, overrides=tuple(set_ or ()), collection=collection)
+    context.obj = State(home=home, file=config, overrides=tuple(set_ or ()), collection=collection, url=url)
 
 
 corpus.register(app)
@@ -53,10 +61,14 @@ ask.register(app)
 trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
+drill.register(app)
 fix.register(app)
 cases.register(app)
+format_.register(app)
 settings.register(app)
 models.register(app)
+serve.register(app)
 demo.register(app)
+app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

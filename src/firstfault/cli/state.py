@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from firstfault.answer import Application
     from firstfault.collection import Collection, Recovery
     from firstfault.config import Config
+    from firstfault.serve.client import Client
     from firstfault.trace import TraceStore
 
 left_open: list[Callable[[], None]] = []
@@ -47,6 +48,28 @@ class State:
     file: Path | None
     overrides: tuple[str, ...]
     collection: str
+    url: str | None = None
+    """Of a server to go through, as given."""
+
+    def server(self) -> "Client | None":
+        """The server that has the home, or that was named; None when this process may open the home itself.
+
+        Raises:
+            InputError: settings were given with --set, which the server would not see.
+        """
+        from firstfault.collection.lock import server_url
+
+        url = self.url or server_url(self.config.home)
+        if url is None:
+            return None
+        if self.overrides:
+            raise InputError(
+                f"--set changes nothing at the server on {url}, which has the home.",
+                hint="Leave --set out, change the server's configuration and reload it, or stop the server.",
+            )
+        from firstfault.serve.client import Client
+
+        return Client(url, self.collection)
 
     @cached_property
     def config(self) -> "Config":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli.ask import answer_document
+from firstfault.answer.documents import replay_document, trace_row
 from firstfault.cli.state import Json, pairs, print_json, state
 
 TraceId = Annotated[str, typer.Argument(help="A trace id, or enough of its beginning.")]
@@ -30,22 +30,11 @@ def traces(
 ) -> None:
     """List the newest requests."""
     from firstfault.cli import render
-    from firstfault.trace import status
 
     with state(context).traces() as store:
         found = list(store.newest(limit=limit))
     if as_json:
-        rows = [
-            {
-                "trace_id": t.id,
-                "at": t.at,
-                "question": t.question,
-                "status": status(t),
-                "total_ms": t.total_ms,
-            }
-            for t in found
-        ]
-        print_json({"traces": rows})
+        print_json({"traces": [trace_row(one) for one in found]})
         return
     render.traces(render.console(), found)
 
@@ -66,8 +55,7 @@ def replay(
         before = app.traces.get(trace_id)
         after = app.replay(before, pairs(changes or (), "--set"), where=where)
     if as_json:
-        document = answer_document(after)
-        print_json({**document, "replay_of": before.id, "replayed_from": after.replayed_from})
+        print_json(replay_document(before, after))
         return
     render.comparison(render.console(), before, after)
 

@@ -335,6 +335,10 @@ class Collection:
             fields={name: tuple(sorted(kinds)) for name, kinds in sorted(self.fields().items())},
         )
 
+    def announce(self, url: str) -> None:
+        """Say in the home's lock where this process can be reached over HTTP."""
+        self._lock.announce(url)
+
     def check(self) -> list[Verdict]:
         """Whether what is stored holds together, for the doctor."""
         return list(check(self._catalog, self._index, self._folder))

@@ -7,6 +7,7 @@ written, and by `json`, `dumps`, `max`, `tokens`, `http`, `server`.
 """
 
 import re
+import threading
 import unicodedata
 import zlib
 from collections import Counter
@@ -46,6 +47,7 @@ class Lexicon:
 
     def __init__(self, language: str) -> None:
         self._stem = _stemmer(language)
+        self._lock = threading.Lock()
         self._numbers = lru_cache(maxsize=200_000)(self._word_numbers)
 
     def document(self, text: str, average_length: float) -> SparseVector:
@@ -73,7 +75,9 @@ class Lexicon:
 
     def _word_numbers(self, word: str) -> tuple[int, ...]:
         """A term's number is its CRC-32: a term shares it with one of 100,000 others 1 time in 43,000."""
-        return tuple(zlib.crc32(term.encode()) for term in word_terms(word, self._stem))
+        with self._lock:  # a stemmer works in place, and an ingest may use it while a question does
+            terms = word_terms(word, self._stem)
+        return tuple(zlib.crc32(term.encode()) for term in terms)
 
 
 def word_terms(word: str, stem: Callable[[str], str]) -> list[str]:

@@ -54,6 +54,16 @@ class HomeLock:
                 )
             held.names.add(name)
 
+    def announce(self, url: str) -> None:
+        """Say in the lock file where this process can be reached while it has the home."""
+        with _guard, translated(self._home / FILE):
+            file = _held[self._home].file
+            file.seek(0)
+            note = {**json.loads(file.read() or "{}"), "url": url}
+            file.truncate(0)
+            file.write(json.dumps(note))
+            file.flush()
+
     def release(self) -> None:
         """Give it back. Once is enough."""
         with _guard:
@@ -96,3 +106,18 @@ def _describe(content: str) -> str:
     except ValueError:
         return "another process"
     return f"process {note['pid']} (`{note['command']}`, since {note['since']})"
+
+
+def server_url(home: Path) -> str | None:
+    """Where the server that has the home can be reached; None when no server has it."""
+    try:
+        with (home / FILE).open(encoding="utf-8") as file:
+            url = json.loads(file.read()).get("url")
+            if isinstance(url, str):  # only then: who tests a lock holds it for a moment
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return url
+    except (OSError, ValueError):
+        return None
+    return None

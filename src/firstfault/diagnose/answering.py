@@ -12,7 +12,7 @@ from firstfault.diagnose.probes import Patch, Probes
 from firstfault.diagnose.wording import quoted
 from firstfault.evaluate.correctness import correctness
 from firstfault.evaluate.evidence import Gold, contributing, span_of
-from firstfault.evaluate.metrics import answerable
+from firstfault.evaluate.metrics import answerable, said
 from firstfault.stages import Stage
 from firstfault.types import Answer, Blame, Case, Claim, Context, Passage, Scalar, Trace
 from firstfault.verify import Verifier
@@ -62,10 +62,10 @@ class Answering:
             return expected is not True
         if expected is False:
             return False
-        said = " ".join(claim.text for claim in answer.claims)
+        words = said(self.trace, answer)
         if self.case.answer is None:
             return bool(answer.claims) and self._drawn(answer)
-        if correctness(said, self.case.answer, verifier=self.verifier) >= RIGHT:
+        if correctness(words, self.case.answer, question=self.case.question, verifier=self.verifier) >= RIGHT:
             return True
         return len(self.case.answer.split()) >= LONG_ANSWER and self._drawn(answer)
 

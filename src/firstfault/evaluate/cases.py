@@ -121,15 +121,12 @@ def _evidence(row: dict[str, Any], place: str) -> Iterator[EvidenceUnit]:
 def _schema(row: dict[str, Any], place: str) -> dict[str, Any] | None:
     schema: dict[str, Any] | None = _field(row, "schema", dict, place)
     if schema is not None:
-        from jsonschema import SchemaError
-        from jsonschema.validators import validator_for
+        from firstfault.structured import compile_schema
 
         try:
-            validator_for(schema).check_schema(schema)
-        except SchemaError as error:
-            raise InputError(
-                f"{place}: schema is no valid JSON schema: {error.message}.", hint="Correct the schema."
-            ) from error
+            compile_schema(schema)
+        except InputError as error:
+            raise InputError(f"{place}: {error.message}", hint=error.hint) from error
     return schema
 
 

@@ -12,12 +12,17 @@ from collections import Counter
 
 from firstfault.types import Support
 from firstfault.verify import Verifier, split_claims, without_citations
+from firstfault.verify.numbers import numbers
 from firstfault.verify.terms import terms
 
+SAME_VALUES = 0.75
+"""Agreement of an answer to the same question that states every number and date that is expected, in its own
+words."""
 SAME_STATEMENT = 0.5
 """A sentence with at least this share of its words in the expected answer speaks of the same."""
 CONFLICT = 0.5
 """From this value on a conflict signal counts."""
+LEAST_SHARED_WORDS = 2
 LEAST_WORDS_ENTAILED = 4
 """An expected sentence with fewer words is no statement: a verifier has nothing to judge."""
 
@@ -25,13 +30,15 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "–—…“”‘’", " "))
 
 
-def correctness(answer: str, expected: str, *, verifier: Verifier) -> float:
+def correctness(answer: str, expected: str, *, question: str = "", verifier: Verifier) -> float:
     """Agreement of an answer with the expected one, 0 to 1."""
     said, wanted = tokens(answer), tokens(expected)
     if terms(expected) and _holds(said, wanted):
         return 1.0
     agreement = max(token_f1(said, wanted), _entailed(answer, expected, verifier))
-    return 0.0 if agreement and _contradicts(answer, expected, verifier) else agreement
+    if agreement and _contradicts(answer, expected, verifier):
+        return 0.0
+    return max(agreement, SAME_VALUES) if _says_the_values(answer, expected, question) else agreement
 
 
 def tokens(text: str) -> list[str]:
@@ -61,6 +68,25 @@ def _entailed(answer: str, expected: str, verifier: Verifier) -> float:
         return 0.0
     verdicts = verifier.verify_claims([([without_citations(answer)], sentence) for sentence in sentences])
     return sum(verdict.label == "supported" for verdict in verdicts) / len(verdicts)
+
+
+def _says_the_values(answer: str, expected: str, question: str) -> bool:
+    """Whether an answer states the values that the expected one adds to the question, and no others.
+
+    Values are numbers with a unit where there are any ("sixteen hours", not "two doses"), else all numbers
+    and dates. The answer must share words with the question or with what is expected.
+    """
+    asked = {number.value for number in numbers(question)}
+    firm = [number for number in numbers(expected) if number.firm]
+    measured = {number.value for number in firm if number.unit}
+    wanted = (measured or {number.value for number in firm}) - asked
+    stated = {number.value for number in numbers(without_citations(answer))}
+    if not wanted or not wanted <= stated:
+        return False
+    others = {number.value for number in numbers(without_citations(answer)) if number.firm} - wanted - asked
+    topic = {term.stem for term in terms(question)} | {term.stem for term in terms(expected)}
+    shared = topic & {term.stem for term in terms(without_citations(answer))}
+    return not others and len(shared) >= LEAST_SHARED_WORDS
 
 
 def _contradicts(answer: str, expected: str, verifier: Verifier) -> bool:

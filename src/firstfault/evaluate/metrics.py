@@ -3,14 +3,13 @@
 Definitions are in docs/evaluation.md. What cannot be measured is None with a reason; nothing is NaN.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from firstfault.evaluate.citations import judge, true_to_document
 from firstfault.evaluate.correctness import correctness
 from firstfault.evaluate.evidence import Gold, TextSpan, contributing, satisfied, span_of
+from firstfault.structured.evidence import spoken
 from firstfault.types import Answer, Case, Claim, Context, EvidenceState, Score, Trace
 from firstfault.verify import Verifier
 from firstfault.verify.terms import rarity, terms, words
@@ -57,7 +56,7 @@ def measure(
     if trace.answer is None:
         scores |= {name: Score(value=None, reason="no answer was generated") for name in ANSWER}
     else:
-        scores |= _answer(case, trace.answer, context, verifier, document)
+        scores |= _answer(case, trace, trace.answer, verifier=verifier, document=document)
     return Measured(
         scores={name: scores[name] for name in NAMES}, evidence=tuple(_state(unit, spans) for unit in gold)
     )
@@ -115,8 +114,10 @@ def sufficiency(question: str, context: Context) -> Score:
 
 
 def _answer(
-    case: Case, answer: Answer, context: Context, verifier: Verifier, document: DocumentText
+    case: Case, trace: Trace, answer: Answer, *, verifier: Verifier, document: DocumentText
 ) -> dict[str, Score]:
+    context = trace.context
+    assert context is not None
     silent = "the answer abstains" if answer.abstained else "the answer makes no claim"
     judged = [claim for claim in answer.claims if claim.verdict.label != "unknown"]
     none_judged = silent if not answer.claims else "the verifier could not judge any claim"
@@ -135,19 +136,25 @@ def _answer(
         "abstention_accuracy": Score(value=float(answer.abstained != expected))
         if expected is not None
         else Score(value=None, reason="the case does not say whether it is answerable"),
-        "format_validity": _format(case, answer),
+        "format_validity": _format(case, trace),
     }
     if case.answer is None or expected is False:
         reason = "the case has no expected answer" if case.answer is None else "the case is not answerable"
         scores["answer_correctness"] = Score(value=None, reason=reason)
     else:
-        agreement = 0.0 if answer.abstained else correctness(_said(answer), case.answer, verifier=verifier)
+        agreement = (
+            0.0
+            if answer.abstained
+            else correctness(said(trace, answer), case.answer, question=case.question, verifier=verifier)
+        )
         scores["answer_correctness"] = Score(value=agreement)
     return scores
 
 
-def _said(answer: Answer) -> str:
-    """The claims of an answer, without citation marks and verdicts."""
+def said(trace: Trace, answer: Answer) -> str:
+    """What an answer says: its claims without marks and verdicts, or the texts and numbers of its value."""
+    if trace.format is not None:
+        return spoken(trace.format.value)
     return " ".join(claim.text for claim in answer.claims)
 
 
@@ -166,26 +173,14 @@ def _hallucinated(judged: Sequence[Claim], case: Case, verifier: Verifier) -> li
     return [claim.verdict.label != "supported" and id(claim) not in rescued for claim in judged]
 
 
-def _format(case: Case, answer: Answer) -> Score:
-    """Whether the generator's own words are JSON that satisfies the schema of the case."""
+def _format(case: Case, trace: Trace) -> Score:
+    """Whether the answer satisfies the schema of the case at last, after repair and retries."""
     if case.schema is None:
         return Score(value=None, reason="the case has no schema")
-    if answer.abstained:
-        return Score(value=None, reason="the answer abstains")
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    try:
-        output = json.loads(answer.raw)
-    except (ValueError, RecursionError):
-        return Score(value=0.0)
-    no_network: Registry[Any] = Registry()
-    try:
-        valid = validator_for(case.schema)(case.schema, registry=no_network).is_valid(output)
-    except Unresolvable as error:
-        return Score(value=None, reason=f"the schema refers to what it does not hold: {error.ref}")
-    return Score(value=float(valid))
+    if trace.format is None:
+        reason = "the answer abstains" if trace.schema is not None else "it was asked without the schema"
+        return Score(value=None, reason=reason)
+    return Score(value=float(trace.format.valid))
 
 
 def _share(values: Sequence[bool], empty: str) -> Score:

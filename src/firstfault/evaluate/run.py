@@ -172,6 +172,7 @@ async def run_case(
             settings=settings,
             prior=prior,
             start=start,
+            schema=case.schema if generation else None,
             generate=generation,
             case=case.id,
             keep=keep,

@@ -5,12 +5,12 @@ Everything is deterministic: resampling is seeded and sees the values in the ord
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-Z = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution: all intervals are 95 %."""
+from firstfault.intervals import Estimate, Z, proportion
+
+__all__ = ["Estimate", "holm", "mean", "paired", "percentile", "proportion", "sign_flip_p"]
 
 RESAMPLES = 2000
 FLIPS = 10_000
@@ -18,16 +18,6 @@ SEED = 20_250_101
 
 _EXACT = 12
 """With up to this many differing pairs every assignment of signs is tried: 4,096."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number and its 95 % interval."""
-
-    value: float
-    low: float | None
-    high: float | None
-    """None when there are too few values for an interval."""
 
 
 def mean(values: Sequence[float]) -> Estimate:
@@ -39,16 +29,6 @@ def mean(values: Sequence[float]) -> Estimate:
         return Estimate(value=average, low=None, high=None)
     low, high = _bootstrap(np.asarray(values, dtype=float))
     return Estimate(value=average, low=min(low, average), high=max(high, average))
-
-
-def proportion(successes: int, n: int) -> Estimate:
-    """A share with the score interval of Wilson (1927); `n` is at least 1."""
-    share = successes / n
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Estimate(value=share, low=low, high=high)
 
 
 def percentile(values: Sequence[float], q: float) -> Estimate:

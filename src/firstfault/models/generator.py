@@ -3,9 +3,9 @@
 The embedded runtime (`llama`), any OpenAI-compatible endpoint (`remote`) and tests implement it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from firstfault.errors import InputError
 from firstfault.types import Message
@@ -28,6 +28,18 @@ class Delta:
     """Tokens of the prompt as the model counted them; None before the end, or when not reported."""
     completion_tokens: int | None = None
     """Tokens generated; None before the end, or when not reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """What holds a runtime to a schema while it writes."""
+
+    rung: int
+    """Which of the schemas that were offered it holds to, from 0; -1 = to JSON of any shape."""
+    grammar: str | None = None
+    """For llama.cpp."""
+    response_format: Mapping[str, Any] | None = None
+    """For an endpoint."""
 
 
 class Generator(Protocol):
@@ -62,6 +74,13 @@ class Generator(Protocol):
     def render(self, messages: Sequence[Message]) -> str | None:
         """The exact prompt that the model sees for the messages; None when only the endpoint knows."""
 
+    async def constrain(self, schemas: Sequence[Mapping[str, Any]]) -> Constraint | None:
+        """What holds this runtime to the first of these schemas that it can express; None = it cannot.
+
+        Found out by asking, never assumed, and remembered. Raises what `stream` raises when the runtime
+        cannot be asked.
+        """
+
     def stream(
         self,
         messages: Sequence[Message],
@@ -70,11 +89,13 @@ class Generator(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
         grammar: str | None = None,
+        constraint: Constraint | None = None,
         stop: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> AsyncIterator[Delta]:
         """Generate, yielding deltas as they come; the last has a finish reason.
 
+        A `constraint` comes from `constrain` and takes the place of a grammar.
         Closing or cancelling the iterator stops the work. `timeout_s` limits the whole generation.
         Raises InputError for a prompt that does not fit or an unusable grammar, and RemoteError
         (transient) when time runs out or the runtime fails.

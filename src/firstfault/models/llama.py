@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstfault.errors import ConfigError, DeadlineError, InputError, MissingError, RemoteError
 from firstfault.models import store
-from firstfault.models.generator import BlankRun, Delta, FinishReason, check_request
+from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
 from firstfault.models.gguf import read_header
 from firstfault.models.threads import default_threads
 from firstfault.types import Message
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import xllamacpp  # type: ignore[import-untyped]
 
 _DEFAULT_WINDOW = 4096
+_MARK = "~held~"
+_MARK_TOKENS = 8
+"""What shows that a grammar is in force, and tokens enough to write it."""
 _BETWEEN = "\n\n"
 """What stands between the parts of a prompt."""
 _FENCE = "<"
@@ -84,6 +87,7 @@ class LlamaGenerator:
         self._connection: http.client.HTTPConnection | None = None
         self._server: xllamacpp.Server | None = None
         self._closed = False
+        self._held: dict[str, bool] = {}
         self._running: set[threading.Event] = set()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="llama")
         adapter_digest = hashlib.sha256(self._adapter.read_bytes()).hexdigest() if self._adapter else ""
@@ -131,6 +135,32 @@ class LlamaGenerator:
         prompt: str = self._post("/apply-template", {"messages": self._turns(messages)})["prompt"]
         return prompt
 
+    async def constrain(self, schemas: Sequence[Mapping[str, Any]]) -> Constraint | None:
+        """What holds llama.cpp to the first of these schemas that it can express, else to any JSON.
+
+        The runtime drops a grammar that it cannot compile and writes freely, without a word. So each schema
+        is tried behind a mark that only the grammar can bring forth, and counts when the mark comes.
+        """
+        for rung, schema in enumerate((*schemas, {})):
+            body = json.dumps({**schema, "x-guidance": {"whitespace_flexible": False}})
+            if body not in self._held:
+                self._held[body] = await self._holds(body)
+            if self._held[body]:
+                return Constraint(
+                    rung=rung if rung < len(schemas) else -1,
+                    grammar=f"%llguidance {{}}\nstart: %json {body}\n",
+                )
+        return None
+
+    async def _holds(self, body: str) -> bool:
+        """Whether the runtime compiles a grammar for this schema."""
+        grammar = f'%llguidance {{}}\nstart: "{_MARK}" value\nvalue: %json {body}\n'
+        written = ""
+        turn = (Message(role="user", content="-"),)
+        async for delta in self.stream(turn, max_tokens=_MARK_TOKENS, grammar=grammar):
+            written += delta.text
+        return written.startswith(_MARK)
+
     async def stream(
         self,
         messages: Sequence[Message],
@@ -139,6 +169,7 @@ class LlamaGenerator:
         temperature: float = 0.0,
         seed: int = 0,
         grammar: str | None = None,
+        constraint: Constraint | None = None,
         stop: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> AsyncIterator[Delta]:
@@ -156,8 +187,8 @@ class LlamaGenerator:
             "cache_prompt": False,  # a reused prefix is computed in other batches: other roundings
             "lora": self._lora,
         }
-        if grammar is not None:
-            request["grammar"] = grammar
+        if constraint is not None or grammar is not None:
+            request["grammar"] = constraint.grammar if constraint is not None else grammar
 
         chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
         stopped = threading.Event()

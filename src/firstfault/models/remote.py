@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from firstfault.errors import ConfigError, RemoteError
+from firstfault.errors import ConfigError, InputError, RemoteError
 from firstfault.models.endpoint import Endpoint
 from firstfault.models.estimate import token_spans
-from firstfault.models.generator import BlankRun, Delta, FinishReason, check_request
+from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
 from firstfault.types import Message
 
 if TYPE_CHECKING:
@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
+
+Honoured = Literal["json_schema", "json_object"]
+
+_HONOURED: dict[tuple[str, str], Honoured | None] = {}
+"""(endpoint, model) → the strongest response format that it honours; asked once in a process."""
+
+_PROBE_QUESTION = "Say hello in one word of plain text. Do not write JSON."
+_PROBE_FIELD = "firstfault_probe"
+_PROBE_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {_PROBE_FIELD: {"type": "boolean"}},
+    "required": [_PROBE_FIELD],
+    "additionalProperties": False,
+}
+_PROBE_TOKENS = 64
+_JSON_OBJECT: Mapping[str, Any] = {"type": "json_object"}
+
+
+def _json_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `response_format` that holds to a schema."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema), "strict": True}}
 
 
 class OpenAIGenerator:
@@ -63,6 +84,44 @@ class OpenAIGenerator:
         """Only the endpoint knows the exact prompt: None."""
         return None
 
+    async def constrain(self, schemas: Sequence[Mapping[str, Any]]) -> Constraint | None:
+        """What holds the endpoint to the first of these schemas, else to any JSON; see `Generator.constrain`.
+
+        Whether it honours `response_format` is asked once per endpoint and model in a process, with a request
+        that only an endpoint which does can answer rightly. It may still refuse one schema or another.
+        """
+        key = (self._endpoint.base_url, self._endpoint.model)
+        if key not in _HONOURED:
+            _HONOURED[key] = await self._probe()
+        if _HONOURED[key] == "json_schema" and schemas:
+            return Constraint(rung=0, response_format=_json_schema(schemas[0]))
+        return Constraint(rung=-1, response_format=_JSON_OBJECT) if _HONOURED[key] else None
+
+    async def _probe(self) -> "Honoured | None":
+        """The strongest response format that the endpoint honours against the words of the prompt."""
+        turn = (Message(role="user", content=_PROBE_QUESTION),)
+        formats: tuple[tuple[Honoured, Mapping[str, Any]], ...] = (
+            ("json_schema", _json_schema(_PROBE_SCHEMA)),
+            ("json_object", _JSON_OBJECT),
+        )
+        for name, response_format in formats:
+            constraint = Constraint(rung=0, response_format=response_format)
+            written = ""
+            try:
+                async for delta in self.stream(turn, max_tokens=_PROBE_TOKENS, constraint=constraint):
+                    written += delta.text
+            except InputError:
+                continue  # it refuses the parameter
+            try:
+                reply = json.loads(written)
+            except ValueError:
+                continue  # it ignores the parameter
+            if isinstance(reply, dict) and (
+                name == "json_object" or isinstance(reply.get(_PROBE_FIELD), bool)
+            ):
+                return name
+        return None
+
     async def stream(
         self,
         messages: Sequence[Message],
@@ -71,6 +130,7 @@ class OpenAIGenerator:
         temperature: float = 0.0,
         seed: int = 0,
         grammar: str | None = None,
+        constraint: Constraint | None = None,
         stop: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> AsyncIterator[Delta]:
@@ -92,6 +152,8 @@ class OpenAIGenerator:
             "stream_options": {"include_usage": True},
             self._max_tokens_field: max_tokens,
         }
+        if constraint is not None:
+            request["response_format"] = constraint.response_format
         if stop:
             request["stop"] = list(stop)
 

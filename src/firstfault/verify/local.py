@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from firstfault.types import Evidence, Signal, Status, Support, SupportLabel
-from firstfault.verify.calibration import SHIPPED, Calibration, load
+from firstfault.verify.calibration import SHIPPED, Calibration, RawScore, Shape, load
 from firstfault.verify.crossencoder import WEIGHTS, CrossEncoder
 from firstfault.verify.language import language
-from firstfault.verify.measures import Measures, measure
+from firstfault.verify.measures import Measures, measure, together
 from firstfault.verify.passages import Source, pieces, read
 from firstfault.verify.sentences import split_claims, without_citations
 
@@ -66,13 +66,13 @@ class LocalVerifier:
             verdicts.append(self._verify(sources[key], claim))
         return verdicts
 
-    def raw_scores(self, pairs: Sequence[Pair]) -> list[float | None]:
+    def raw_scores(self, pairs: Sequence[Pair]) -> list[RawScore | None]:
         """The uncalibrated scores, which a calibration is fitted on; None where nothing can be judged."""
-        scores: list[float | None] = []
+        scores: list[RawScore | None] = []
         for contexts, claim in pairs:
             source = read(tuple(contexts))
             judged = [] if why_unknown(source, claim) else self._judge(source, claim)
-            scores.append(min(m.raw for m in judged) if judged else None)
+            scores.append(_raw(source, claim, judged) if judged else None)
         return scores
 
     def _verify(self, source: Source, claim: str) -> Support:
@@ -81,7 +81,7 @@ class LocalVerifier:
             return unknown(obstacle)
         judged = self._judge(source, claim)
         worst = min(judged, key=lambda measures: measures.raw)
-        return self._verdict(worst, len(judged))
+        return self._verdict(worst, _raw(source, claim, judged))
 
     def _judge(self, source: Source, claim: str) -> list[Measures]:
         """Measures of each sentence of the claim; sentences without a word are skipped."""
@@ -91,12 +91,15 @@ class LocalVerifier:
         texts = [plain[start:end] for start, end in parts]
         return [measure(text, source, network) for text in texts if _SPEECH.search(text)]
 
-    def _verdict(self, worst: Measures, sentences: int) -> Support:
+    def _verdict(self, worst: Measures, raw: RawScore) -> Support:
         calibration = self.calibration
-        score = calibration.probability(worst.raw)
+        score = calibration.probability(calibration.level(raw))
+        shown = calibration.probability(raw.value)
         label: SupportLabel = "uncertain"
         status: Status = "warn"
-        if score >= calibration.upper:
+        # That answers are mostly right, and what a context that breaks off might go on to say, can excuse a
+        # claim; only what is there supports it.
+        if min(score, shown) >= calibration.upper:
             label, status = "supported", "ok"
         elif score < calibration.lower:
             label, status = "unsupported", "fail"
@@ -109,7 +112,7 @@ class LocalVerifier:
             status=status,
             measured=score,
             limit=calibration.upper,
-            reason=_reason(label, worst, sentences),
+            reason=_reason(label, worst, raw.shape),
             remedy=""
             if status == "ok"
             else "Read the evidence; ask again with more context, or drop the claim.",
@@ -128,9 +131,8 @@ def why_unknown(source: Source, claim: str) -> str:
     if not source.sentences or not source.known:
         return "No context was given, or it has no word in it."
     spoken = language(plain)
-    written = {language(context) for context in source.contexts if _SPEECH.search(context)}
-    if spoken is not None and None not in written and spoken not in written:
-        others = " and ".join(sorted(name for name in written if name is not None))
+    if spoken is not None and None not in source.languages and spoken not in source.languages:
+        others = " and ".join(sorted(name for name in source.languages if name is not None))
         return f"The claim is in {spoken}, the context in {others}: the local verifier does not translate."
     return ""
 
@@ -143,7 +145,14 @@ def unknown(reason: str) -> Support:
     )
 
 
-def _reason(label: SupportLabel, worst: Measures, sentences: int) -> str:
+def _raw(source: Source, claim: str, judged: Sequence[Measures]) -> RawScore:
+    plain = without_citations(claim)
+    sentences = sum(1 for start, end in split_claims(plain) if _SPEECH.search(plain, start, end))
+    shape = Shape(sentences=sentences, passages=source.passages, broken=source.broken)
+    return RawScore(value=together([measures.raw for measures in judged]), shape=shape)
+
+
+def _reason(label: SupportLabel, worst: Measures, shape: Shape) -> str:
     signals: dict[str, Signal] = {signal.name: signal for signal in worst.signals}
     missing = signals["best_passage_recall"]
     heads = {
@@ -162,7 +171,9 @@ def _reason(label: SupportLabel, worst: Measures, sentences: int) -> str:
         told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
         if worst.network is None:
             told += " Judged by words alone: the network reads English."
-    return told if sentences == 1 else f"{told} This is its weakest sentence of {sentences}."
+    if shape.broken and label != "supported":
+        told += " The context breaks off: what is missing may hold more."
+    return told if shape.sentences == 1 else f"{told} This is its weakest sentence of {shape.sentences}."
 
 
 @cache
@@ -177,7 +188,7 @@ def verify_claims(pairs: Sequence[Pair]) -> list[Support]:
     that
     pair alone. Never returns NaN: what cannot be judged is `unknown` with a reason. A claim of several
     sentences
-    is as good as its weakest one.
+    needs all of them: their chances are multiplied.
 
     Raises:
         MissingError: the weights are not where the package keeps them.

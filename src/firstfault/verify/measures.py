@@ -2,6 +2,7 @@
 it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstfault.types import Signal
@@ -19,9 +20,13 @@ WIDE = 110
 # What the parts of the raw score weigh. Fixed: chosen once on the development sets, the same for every input.
 _STEEP, _HALF = 8.0, 0.5
 """Recall as a logit: `_STEEP * (recall - _HALF)`."""
-_RECALL, _CONFLICT = 3.0, 1.5
+_RECALL, _CONFLICT = 2.0, 1.5
 _SILENT, _SILENT_RECALL = 2.5, 4.0
 _FRAME_RECALL = 2.5
+
+
+_CHANCE_SLOPE, _CHANCE_SHIFT = 0.74, 1.5
+"""The chance that one sentence of several holds, as a curve over its raw score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +60,25 @@ class Measures:
             return _SILENT - _SILENT_RECALL * max(0.0, recall - _HALF)
         if self.role == "frame":
             return _FRAME_RECALL * recall
-        conflict = max(self.value(name) for name in ("number_mismatch", "unseen_entity", "negation_conflict"))
+        # A number that stands elsewhere in the contexts is shown, not held against the claim.
+        number = float(self.value("number_mismatch") == 1)
+        conflict = max(number, self.value("unseen_entity"), self.value("negation_conflict"))
         both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
         return both + _RECALL * recall - _CONFLICT * conflict
+
+
+def together(raws: Sequence[float]) -> float:
+    """The raw score of several sentences that must all hold; a single one keeps its own.
+
+    The chances of the sentences are multiplied, and the product is put back on the scale of one sentence:
+    the weakest decides nearly alone, and the others are heard.
+    """
+    doubts = (
+        math.log1p(math.exp(-min(30.0, max(-30.0, _CHANCE_SLOPE * raw + _CHANCE_SHIFT)))) for raw in raws
+    )
+    doubt = sum(doubts)
+    odds = doubt if doubt > 30 else math.log(math.expm1(doubt))
+    return -(odds + _CHANCE_SHIFT) / _CHANCE_SLOPE
 
 
 def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Measures:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD_VALUES = """
 zero=0 one=1 two=2 three=3 four=4 five=5 six=6 seven=7 eight=8 nine=9 ten=10 eleven=11 twelve=12
@@ -94,9 +95,10 @@ class Number:
     """Whether its absence from the context means something; vague words such as `one` are not firm."""
 
 
-def numbers(text: str) -> list[Number]:
+@lru_cache(maxsize=4096)
+def numbers(text: str) -> tuple[Number, ...]:
     """The numbers, month names and weekdays of a text, in order. Mentions such as "passage 2" do not
-    count."""
+    count. The last few thousand texts are remembered: a context meets many claims."""
     text = _MENTION.sub(lambda match: " " * len(match[0]), text)
     found = []
     for match in _TOKEN.finditer(text):
@@ -116,7 +118,7 @@ def numbers(text: str) -> list[Number]:
             unit = match["unit"].lower()
             scale = _SCALE.get(unit, 1.0) if unit in ("k", "m", "bn") else 1.0
             found.append(Number(float(match["glued"]) * scale, _UNITS.get(unit, ""), match[0], True))
-    return found
+    return tuple(found)
 
 
 def _dated(text: str, match: re.Match[str]) -> bool:

@@ -4,16 +4,23 @@ budget.
 Long contexts are read whole: every sentence is scored, and those that cover the claim's words are kept.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstfault.verify.numbers import Number, numbers
+from firstfault.verify.language import language
 from firstfault.verify.sentences import split_claims
-from firstfault.verify.terms import Term, rarity, terms, words
+from firstfault.verify.terms import Term, rarity, stems, words
 
 MOST_WORDS = 60
 """A sentence longer than this many words is cut into pieces."""
 _MOST_CHARACTERS = 12 * MOST_WORDS
+_SPEECH = re.compile(r"\w")
+_ENDED = re.compile(r"[.!?…:;\"'”’)\]}|>*_`。！？।]$")
+_SNIPPET = (60, 200)
+_PROSE_LINE = 12
+"""A snippet breaks off when it has this many words (fewest, most) and its last line of at least so many words
+does not end as a sentence, an item or a heading does."""
 _NEIGHBOUR = 0.35
 """Share of a neighbour's own score that is added for standing beside the best sentence."""
 
@@ -30,7 +37,6 @@ class Sentence:
     stems: frozenset[str]
     """Stems of its content words."""
     words: int
-    numbers: tuple[Number, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,18 @@ class Source:
     sentences: tuple[Sentence, ...]
     known: frozenset[str]
     """Stems of every word of the contexts, stop words included."""
+    languages: frozenset[str | None]
+    """The language of each context that has a word in it; None among them where it could not be told."""
+
+    @property
+    def passages(self) -> int:
+        """Contexts with a word in them."""
+        return sum(1 for context in self.contexts if _SPEECH.search(context))
+
+    @property
+    def broken(self) -> bool:
+        """Whether every context is a snippet that was cut off in the middle of a sentence."""
+        return all(_breaks_off(context.rstrip()) for context in self.contexts if _SPEECH.search(context))
 
 
 def read(contexts: Sequence[str]) -> Source:
@@ -52,12 +70,20 @@ def read(contexts: Sequence[str]) -> Source:
         for start, end in split_claims(context):
             for piece_start, piece_end in pieces(context, start, end):
                 text = context[piece_start:piece_end]
-                stems = frozenset(term.stem for term in terms(text))
                 length = text.count(" ") + 1
-                found.append(
-                    Sentence(number, piece_start, piece_end, text, stems, length, tuple(numbers(text)))
-                )
-    return Source(tuple(contexts), tuple(found), frozenset(known))
+                found.append(Sentence(number, piece_start, piece_end, text, stems(text), length))
+    languages = frozenset(language(context) for context in contexts if _SPEECH.search(context))
+    return Source(tuple(contexts), tuple(found), frozenset(known), languages)
+
+
+def _breaks_off(context: str) -> bool:
+    fewest, most = _SNIPPET
+    line = context.rsplit("\n", 1)[-1]
+    return (
+        fewest <= len(context.split()) <= most
+        and len(line.split()) >= _PROSE_LINE
+        and not _ENDED.search(line)
+    )
 
 
 def pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,13 @@ def recalibrate(verifier: LocalVerifier, labels: list[Labelled], *, fitted_on: s
         InputError: too few usable labels, or only one kind.
     """
     scores = verifier.raw_scores([(item.contexts, item.claim) for item in labels])
-    usable = [(s, item.label) for s, item in zip(scores, labels, strict=True) if s is not None]
+    level = verifier.calibration.level
+    usable = [(level(s), item.label) for s, item in zip(scores, labels, strict=True) if s is not None]
     raw, y = [s for s, _ in usable], [label for _, label in usable]
-    calibration = fit(raw, y, fitted_on=fitted_on)
+    curve = fit(raw, y, fitted_on=fitted_on)
+    calibration = replace(
+        verifier.calibration, slope=curve.slope, intercept=curve.intercept, fitted_on=fitted_on
+    )
     order = np.random.default_rng(_SEED).permutation(len(raw))
     folds = [order[i::_FOLDS] for i in range(_FOLDS)]
     unseen = np.zeros(len(raw))

@@ -62,8 +62,8 @@ def number_mismatch(claim: str, source: Source, near: Sequence[Sentence]) -> Sig
     stated = [n for n in numbers(claim) if n.firm]
     if not stated:
         return Signal(name="number_mismatch", value=0.0, seen="the claim states no number")
-    everywhere = [n for sentence in source.sentences for n in sentence.numbers]
-    beside = [n for sentence in near for n in sentence.numbers]
+    everywhere = [n for sentence in source.sentences for n in numbers(sentence.text)]
+    beside = [n for sentence in near for n in numbers(sentence.text)]
     for number in stated:
         alike = [n for n in everywhere if _equal(n, number)]
         if not alike:

@@ -67,10 +67,18 @@ _ENDINGS = tuple((ending, new) for ending, new in (rule.split("=") for rule in _
 def words(text: str) -> set[str]:
     """The stems of every word of a text, stop words and the parts of compounds included."""
     found: set[str] = set()
-    for match in _WORD.finditer(text):
-        found.add(stem(match[0]))
-        found.update(stem(part) for part in _PARTS.split(match[0]))
+    for word in set(_WORD.findall(text)):
+        found.add(stem(word))
+        if not word.isalnum():
+            found.update(stem(part) for part in _PARTS.split(word))
     return found
+
+
+def stems(text: str) -> frozenset[str]:
+    """The stems of the content words of a text: those of `terms`, without their places."""
+    if not text.isascii():
+        return frozenset(term.stem for term in terms(text))
+    return frozenset(stem(word) for word in set(_WORD.findall(text)) if word.lower() not in STOPWORDS)
 
 
 def terms(text: str) -> list[Term]:
@@ -78,7 +86,7 @@ def terms(text: str) -> list[Term]:
     found = []
     for match in _WORD.finditer(text):
         word = match[0]
-        if _CJK.search(word):
+        if not word.isascii() and _CJK.search(word):
             found += [Term(c, c, match.start() + i, match.start() + i + 1) for i, c in enumerate(word)]
         elif word.lower() not in STOPWORDS:
             found.append(Term(word, stem(word), match.start(), match.end()))

@@ -1,0 +1,224 @@
+"""`drill`: break a copy of the application on purpose, and see whether the diagnosis names what is broken."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstfault.cli.state import Json, State, print_json, state
+from firstfault.errors import InputError
+
+if TYPE_CHECKING:
+    from firstfault.drill import Fault, Outcome, Workshop
+    from firstfault.types import Case
+
+app = typer.Typer(
+    help="Break a copy of the application on purpose, and see whether the diagnosis names what is broken.",
+    invoke_without_command=True,
+)
+
+
+class Which(StrEnum):
+    """Which faults of the library."""
+
+    DEVELOPMENT = "development"
+    BLIND = "blind"
+    ALL = "all"
+
+
+@app.callback()
+def drill(
+    context: typer.Context,
+    on: Annotated[
+        Path | None,
+        typer.Option(help="Your cases; ends with a readiness report. Default: those of the last run."),
+    ] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Only this fault. Repeatable.")] = None,
+    set_: Annotated[Which, typer.Option("--set", help="Which part of the library.")] = Which.DEVELOPMENT,
+    severity: Annotated[
+        float | None, typer.Option(min=0.01, max=1.0, help="How badly; each fault's own by default.")
+    ] = None,
+    double: Annotated[
+        bool, typer.Option("--double", help="Pairs of faults: the first must be named first.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs with --double.")] = 20,
+    control: Annotated[
+        bool, typer.Option("--control", help="Nothing is broken: is it called healthy?")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="How many healthy controls with --control.")] = 6,
+    repair: Annotated[
+        bool, typer.Option("--fix", help="Have `fix` repair what is found, and say whether it did.")
+    ] = False,
+    cases: Annotated[int, typer.Option("--cases", "-n", min=4, help="Cases for each drill, at most.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses cases, documents and pairs.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Break a copy of the application, one fault at a time, and diagnose it. The home itself is only read."""
+    if context.invoked_subcommand is not None:
+        return
+    from firstfault.drill.library import FAULTS, named
+
+    faults = (
+        named(fault)
+        if fault
+        else [one for one in FAULTS.values() if set_ == Which.ALL or one.set == set_.value]
+    )
+    if list_:
+        _list(faults, as_json=as_json)
+        return
+    from firstfault.cli import render_drill
+    from firstfault.drill import Workshop, report
+
+    given = state(context)
+    known = _cases(given, on)
+    outcomes: list[Outcome] = []
+    with (
+        Workshop(given.config, known, collection=given.collection, repair=repair) as workshop,
+        render_drill.progress() as show,
+    ):
+        total, series = _series(
+            workshop,
+            faults,
+            double=pairs if double else 0,
+            control=seeds if control else 0,
+            severity=severity,
+            seed=seed,
+            count=cases,
+        )
+        for outcome in series:
+            outcomes.append(outcome)
+            show(outcome, total)
+    summary = report.summarize(outcomes)
+    ready = (
+        report.readiness(outcomes, sum(case.answerable is False for case in known), _unset_budgets(given))
+        if on is not None and not double and not control
+        else []
+    )
+    if markdown is not None:
+        _write(markdown, report.markdown(outcomes, summary, ready))
+    if as_json:
+        print_json(report.document(outcomes, summary, ready))
+    else:
+        render_drill.summary(outcomes, summary, ready)
+
+
+@app.command()
+def proxy(
+    context: typer.Context,
+    upstream: Annotated[
+        str, typer.Option(help="The endpoint behind it, e.g. http://127.0.0.1:8000/v1.")
+    ] = "",
+    fault: Annotated[list[str] | None, typer.Option(help="What goes wrong. Repeatable; see --list.")] = None,
+    rate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the requests that are hit.")] = 1.0,
+    delay: Annotated[float, typer.Option(min=0.0, help="Seconds, for the faults that delay.")] = 5.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 8399,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the questions that are hit.")] = 0,
+    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+) -> None:
+    """Put faults in front of any OpenAI-compatible endpoint: point your application at this address."""
+    from firstfault.drill.behaviours import NAMES
+    from firstfault.drill.proxy import Plan, Planned, Proxy
+    from firstfault.drill.upstream import RemoteUpstream
+
+    if list_:
+        for name in NAMES:
+            typer.echo(name)
+        return
+    if not upstream.startswith(("http://", "https://")):
+        raise InputError(
+            "No endpoint is given.", hint="Say what is behind it: --upstream http://127.0.0.1:8000/v1"
+        )
+    planned = tuple(Planned(name=name, rate=rate, delay_s=delay) for name in fault or ())
+    server = Proxy(RemoteUpstream(upstream), Plan(faults=planned, seed=seed), port=port)
+    shown = ", ".join(f"{one.name} at {one.rate:.0%}" for one in planned) or "no fault"
+    typer.echo(f"{server.base_url} → {upstream}   ({shown}; Ctrl-C ends)", err=True)
+    try:
+        server.serve()
+    except KeyboardInterrupt:
+        typer.echo(f"\n{server.plan.struck} requests were hit.", err=True)
+
+
+def _series(
+    workshop: "Workshop",
+    faults: "list[Fault]",
+    *,
+    double: int,
+    control: int,
+    severity: float | None,
+    seed: int,
+    count: int,
+) -> "tuple[int, Iterator[Outcome]]":
+    """What to run, and how many drills that is."""
+    from firstfault.drill import series
+
+    if control:
+        return control, series.controls(workshop, seeds=range(seed, seed + control), count=count)
+    if double:
+        chosen = series.pairs_of(faults, double, seed)
+        return len(chosen), series.doubles(workshop, faults, pairs=double, seed=seed, count=count)
+    return len(faults), series.singles(workshop, faults, seed=seed, severity=severity, count=count)
+
+
+def _cases(given: State, file: Path | None) -> "tuple[Case, ...]":
+    """The cases of a file, else of the newest run of the home."""
+    from contextlib import closing
+
+    from firstfault.collection.database import connect
+    from firstfault.evaluate import RunStore, read_cases
+
+    if file is not None:
+        return read_cases(file)
+    with closing(RunStore(connect(given.config.home, create=False))) as store:
+        newest = store.newest(limit=1)
+        found = [result.case for run in newest for result in store.results(run.id).values()]
+    kept = tuple(case for case in found if case is not None)
+    if not kept:
+        raise InputError(
+            "No run of this home has cases to drill with.",
+            hint="Give a file: firstfault drill --on cases.jsonl",
+        )
+    return kept
+
+
+def _unset_budgets(given: State) -> list[str]:
+    latency = given.config.settings.latency
+    return [f"latency.{name}" for name, value in latency.model_dump().items() if value is None]
+
+
+def _list(faults: "list[Fault]", *, as_json: bool) -> None:
+    if as_json:
+        print_json({"faults": [_declared(one) for one in faults]})
+        return
+    from firstfault.cli import render_drill
+
+    render_drill.library(faults)
+
+
+def _declared(fault: "Fault") -> dict[str, Any]:
+    return {
+        "name": fault.name,
+        "stage": fault.stage.value,
+        "cause": fault.cause,
+        "summary": fault.summary,
+        "dial": fault.dial,
+        "severity": fault.severity,
+        "scene": fault.scene,
+        "answers": fault.answers,
+        "set": fault.set,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
+
+
+def register(root: typer.Typer) -> None:
+    """Hang the commands on the root."""
+    root.add_typer(app, name="drill")

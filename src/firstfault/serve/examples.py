@@ -1,0 +1,200 @@
+"""Responses as the OpenAPI document shows them: examples of success, and the errors that a path may give."""
+
+from typing import Any
+
+_TRACE_ID = "20261122T150000000-0123456789"
+
+_PROBLEM = {
+    "type": "about:blank",
+    "title": "Bad request",
+    "status": 400,
+    "detail": "The question is empty.",
+    "hint": 'Ask something, e.g. firstfault ask "What is X?".',
+    "trace_id": None,
+}
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "hint", "trace_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "hint": {"type": "string"},
+        "trace_id": {"type": ["string", "null"]},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
+_OPENAI_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+                "trace_id": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+_MEANING = {
+    400: "The request cannot be used.",
+    401: "The request carries no valid key.",
+    403: "The key does not allow it.",
+    404: "There is no such thing.",
+    405: "The path does not take this method.",
+    409: "It contradicts what is stored or running.",
+    413: "The body is too large.",
+    421: "The Host header names another host.",
+    422: "The body does not fit its schema.",
+    429: "Asked too often; see Retry-After.",
+    500: "The server failed; its log names the trace id.",
+    502: "The model behind an endpoint failed.",
+    503: "No room, or something is not available now; see Retry-After.",
+    504: "The deadline passed.",
+    507: "The disk refused.",
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*, openai: bool = False) -> Responses:
+    """Every error, documented in the shape of the path."""
+    found: Responses = {}
+    for status, meaning in _MEANING.items():
+        content: dict[str, Any] = (
+            {"application/json": {"schema": _OPENAI_SCHEMA}}
+            if openai
+            else {
+                "application/problem+json": {
+                    "schema": _PROBLEM_SCHEMA,
+                    "example": {**_PROBLEM, "status": status, "detail": meaning},
+                }
+            }
+        )
+        found[status] = {"description": meaning, "content": content}
+    return found
+
+
+def success(description: str, example: Any, *, status: int = 200, stream: bool = False) -> Responses:
+    """A good response with its example, and every error."""
+    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    if stream:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return {status: {"description": description, "content": content}}
+
+
+CITATION = {
+    "number": 1,
+    "document_id": "pumps.md",
+    "document_title": "Pumps",
+    "chunk_id": "pumps.md@1a2b3c4d:0-28",
+    "cited_text": "The red pump costs 40 euros.",
+    "start_char_index": 0,
+    "end_char_index": 28,
+    "verdict": "supported",
+}
+
+ANSWER_DOCUMENT = {
+    "trace_id": _TRACE_ID,
+    "answer": "The red pump costs 40 euros [1].",
+    "abstained": False,
+    "sentences": [{"text": "The red pump costs 40 euros.", "verdict": "supported", "citations": [1]}],
+    "citations": [CITATION],
+    "removed": [],
+    "timings_ms": {
+        "embed": 5.1,
+        "index": 2.0,
+        "generate": 310.0,
+        "time_to_first_token": 120.0,
+        "total": 340.0,
+    },
+}
+
+ANSWER = success("The answer, or its events.", ANSWER_DOCUMENT, stream=True)
+REPLAY = success("The new answer.", {**ANSWER_DOCUMENT, "replay_of": _TRACE_ID, "replayed_from": "generate"})
+HITS = success(
+    "Candidates in final order.",
+    {
+        "question": "greatest divisor",
+        "hits": [
+            {
+                "chunk": {
+                    "id": "gcd.md@1a2b3c4d:0-40",
+                    "document_id": "gcd.md",
+                    "document_title": "math.gcd",
+                    "start": 0,
+                    "end": 40,
+                    "text": "math.gcd returns the greatest common divisor",
+                    "metadata": {},
+                },
+                "arms": {"dense": {"rank": 1, "score": 0.71}, "bm25": {"rank": 1, "score": 9.3}},
+            }
+        ],
+    },
+)
+TRACES = success(
+    "Newest first.",
+    {
+        "traces": [
+            {
+                "trace_id": _TRACE_ID,
+                "at": "2026-11-22T15:00:00.000+00:00",
+                "question": "What does the red pump cost?",
+                "status": "supported",
+                "total_ms": 340.0,
+            }
+        ]
+    },
+)
+TRACE = success("Every field of the trace.", {"id": _TRACE_ID, "question": "What does the red pump cost?"})
+JOB_DOCUMENT = {
+    "id": f"job-{_TRACE_ID}",
+    "kind": "ingest",
+    "lane": "write",
+    "collection": "default",
+    "state": "done",
+    "created": "2026-11-22T15:00:00.000+00:00",
+    "started": "2026-11-22T15:00:00.010+00:00",
+    "finished": "2026-11-22T15:00:00.400+00:00",
+    "done": 1,
+    "total": 1,
+    "result": {"added": 1, "replaced": 0, "unchanged": 0},
+    "error": None,
+}
+JOB = success("The job as it is now.", JOB_DOCUMENT)
+JOBS = success("Newest first.", {"jobs": [JOB_DOCUMENT]})
+ACCEPTED: Responses = {
+    202: {
+        "description": "Accepted and on disk; GET /jobs/{id} shows its progress.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {**JOB_DOCUMENT, "state": "queued", "result": None},
+            }
+        },
+    },
+    200: {
+        "description": "Finished within `wait`.",
+        "content": {"application/json": {"schema": {"type": "object"}, "example": JOB_DOCUMENT}},
+    },
+}
+DOCUMENTS = success(
+    "Live documents, by id.",
+    {"documents": [{"id": "pumps.md", "title": "Pumps", "source": "api", "revision": "…", "chunks": 1}]},
+)
+DOCUMENT = success(
+    "The stored document.", {"id": "pumps.md", "title": "Pumps", "text": "The red pump costs 40 euros."}
+)
+STATUS = success("Size and state of the collection.", {"name": "default", "documents": 5, "chunks": 5})
+RUNS = success("Newest first.", {"runs": [{"run_id": "run-20261122T150000000-0123456789", "metrics": {}}]})
+HEALTH = success("It runs.", {"status": "ok"})
+READY = success("It takes requests.", {"ready": True, "reasons": {}, "working": 0, "waiting": 0})
