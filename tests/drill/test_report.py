@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from firstfault.drill.outcome import HEALTHY, Named, Outcome
+from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, Outcome
 from firstfault.drill.report import columns_of, document, markdown, readiness, summarize
 
 REMOVED = Named(stage="corpus", cause="missing_document")
@@ -13,7 +13,7 @@ RIGHT = Outcome(
     scene="plain",
     severity=0.5,
     seed=0,
-    cases=10,
+    cases=40,
     hurt=5,
     expected=(REMOVED,),
     found=REMOVED,
@@ -71,7 +71,7 @@ def test_nothing_to_count_has_no_value() -> None:
 def test_reports_name_what_was_missed() -> None:
     found = summarize(ALL)
     text = markdown(ALL, found)
-    assert "| always_abstains | 0.5 | 5 of 10 | generate: wrong_abstention | healthy | – | – | 1.5 |" in text
+    assert "| always_abstains | 0.5 | 5 of 40 | generate: wrong_abstention | healthy | – | – | 1.5 |" in text
     assert "| **generate** |" in text
     written = json.loads(json.dumps(document(ALL, found), allow_nan=False))
     assert written["rates"]["stage_named"]["value"] == 0.25
@@ -90,15 +90,19 @@ def test_readiness_says_what_to_add() -> None:
             replace(SILENT, alerts=("faithfulness",)),
             replace(SILENT, faults=("never_abstains",), expected=(never,)),
             replace(SILENT, faults=("slow_stream",), expected=(slow,)),
+            replace(SILENT, cases=4),
+            replace(SILENT, found=Named(stage=UNKNOWN, cause=UNKNOWN)),
             DOUBLE,
         ],
         0,
         ["latency.generate_ms", "latency.cite_ms"],
     )
-    assert [row.caught for row in rows] == [True, False, False, False, False, False]
+    assert [row.caught for row in rows] == [True] + [False] * 7
     assert rows[0].advice == ""
     assert "limits under [evaluate]" in rows[1].advice
     assert "taken for corpus: missing_document" in rows[2].advice
     assert "faithfulness" in rows[3].advice
     assert '"answerable": false' in rows[4].advice
+    assert "4 are too few" in rows[6].advice
+    assert "not named" in rows[7].advice
     assert rows[5].advice == "set a budget: latency.generate_ms"

@@ -13,6 +13,9 @@ from firstfault.drill.outcome import HEALTHY, UNKNOWN, Outcome
 from firstfault.evaluate.statistics import proportion
 from firstfault.stages import Stage
 
+FEW_CASES = 20
+"""With fewer, a diagnosis can hardly tell a fault from chance."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
@@ -250,10 +253,13 @@ def _advice(outcome: Outcome, cases_unanswerable: int, budgets_missing: Sequence
     budget = f"set a budget: {', '.join(missing)}" if missing else "lower the budget of this stage"
     abstaining = 'add cases with "answerable": false: whether the application abstains is not tested'
     limits = ", ".join(outcome.alerts)
+    few = outcome.cases < FEW_CASES and expected.cause != "over_budget"
     advice = (
         (outcome.skipped, f"could not be drilled: {outcome.skipped}"),
         (expected.cause == "over_budget", budget),
         (expected.cause == "should_have_abstained" and not cases_unanswerable, abstaining),
+        (few, f"add cases: {outcome.cases} are too few to be sure of anything but a total failure"),
+        (outcome.found.stage == UNKNOWN, "it is seen, but its cause is not named: read the traces"),
         (
             outcome.detected,
             f"it is seen, and taken for {outcome.found}: read its traces before a fix",

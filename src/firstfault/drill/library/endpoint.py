@@ -33,7 +33,8 @@ def _slow_stream(sandbox: Sandbox, severity: float) -> None:
 
 
 def _few_tokens(sandbox: Sandbox, severity: float) -> None:
-    sandbox.set(generator__max_tokens=max(4, round(48 * (1 - severity))))
+    """Of a value that is cut off, the retries double the limit: it must be far too small to stay so."""
+    sandbox.set(format__max_tokens=max(8, round(24 * (1 - severity))))
 
 
 _GENERATE: tuple[tuple[str, str, str, float, FaultSet], ...] = (
@@ -162,8 +163,8 @@ FAULTS = (
         name="few_tokens",
         stage=Stage.FORMAT,
         cause="truncated_output",
-        summary="max_tokens is too small for the JSON",
-        dial="max_tokens from 48 down to 4",
+        summary="format.max_tokens is far too small for the JSON",
+        dial="format.max_tokens from 24 down to 8",
         inject=_few_tokens,
         severity=0.8,
         scene="structured",
