@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from firstfault.config import AnswerConfig
 from firstfault.diagnose.probes import Patch, Probes
+from firstfault.diagnose.ranking import SAME_VECTOR
 from firstfault.diagnose.wording import quoted
 from firstfault.evaluate.correctness import correctness
 from firstfault.evaluate.evidence import Gold, contributing, span_of
@@ -80,7 +81,7 @@ class Answering:
         assert self.trace.answer is not None
         if answerable(self.case) is False:
             return self._should_have_abstained()
-        if not self.probes.repeats(self.trace):
+        if self.trace.generation is not None and not self.probes.repeats(self.trace):
             again = self.probes.generate(self.trace)
             if self.right(again):
                 return FLAKY
@@ -121,6 +122,9 @@ class Answering:
             return None
         settings = self.probes.settings(self.trace)
         if generation is None:
+            embedded = self._embedded_apart()
+            if embedded is not None:
+                return embedded
             recovered = self.probes.extract(self.trace)
             nearest = next((e for s, e in self.trace.events() if e.name == "no_relevant_passage"), None)
             seen = nearest.attributes.get("nearest") if nearest else None
@@ -138,6 +142,26 @@ class Answering:
             )
             show: Patch = {"answer.policy": "annotate"}
             return self._found(Stage.GENERATE, "wrong_abstention", evidence, True, show)
+        return None
+
+    def _embedded_apart(self) -> Blame | None:
+        """The evidence looks irrelevant because question and passage were embedded differently."""
+        context = self.trace.context
+        assert context is not None
+        keys = {hit.chunk_id: hit.key for hit in self.trace.hits}
+        for passage in self._gold_passages(context)[:1]:
+            agreement = self.probes.agreement(keys[passage.chunk.id], passage.chunk)
+            if agreement is None or min(agreement.stored, agreement.repeated) >= SAME_VECTOR:
+                return None
+            noisy = agreement.repeated < SAME_VECTOR
+            again = agreement.repeated if noisy else agreement.stored
+            evidence = (
+                f"The evidence is in the prompt and looked irrelevant to its question: the vector of "
+                f"{passage.chunk.id} and a fresh one of the same text have cosine {again:.2f}"
+                + (", and so have two fresh ones: the embedder adds noise." if noisy else ".")
+            )
+            cause = "weak_embedding" if noisy else "embedder_mismatch"
+            return self._found(Stage.EMBED, cause, evidence, self.right(self.probes.extract(self.trace)))
         return None
 
     def _evidence_alone(self) -> Trace | None:
