@@ -30,7 +30,14 @@ from firstfault.verify.calibration import Calibration, quality
 
 SETS = ("ragtruth_qa_sentences", "ragtruth_qa", "wice_dev", "begin_topicalchat", "expertqa")
 SUMMEDITS = ("ectsum", "podcast", "sales_call", "sales_email")
-SIGNALS = ("best_passage_recall", "number_mismatch", "unseen_entity", "negation_conflict", "changed_word")
+SIGNALS = (
+    "best_passage_recall",
+    "number_mismatch",
+    "unseen_entity",
+    "negation_conflict",
+    "exchanged_name",
+    "changed_word",
+)
 KINDS = ("wrong_passage", "removed", "negation", "number", "entity", "antonym", "relation")
 
 

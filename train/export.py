@@ -66,13 +66,16 @@ class Graph:
         cut = self.op("Transpose", cut, perm=[1, 2, 0, 3])
         return [self.op("Gather", cut, self.put(np.array(j, np.int64)), axis=0) for j in range(parts)]
 
-    def rest(self, x: str, layer: Layer, q: str, k: str, v: str, bias: str = "") -> str:
-        """A layer behind its projections; `bias` hides what may not be seen."""
+    def attend(self, q: str, k: str, v: str) -> str:
+        """Attention of all heads; every query sees every key."""
         q = self.op("Mul", q, self.number(SIZE**-0.5))
         scores = self.op("MatMul", q, self.op("Transpose", k, perm=[0, 2, 1]))
-        scores = self.op("Add", scores, bias) if bias else scores
-        seen = self.op("Transpose", self.op("MatMul", self.op("Softmax", scores, axis=-1), v), perm=[1, 0, 2])
-        seen = self.linear(self.op("Reshape", seen, self.ints(-1, HIDDEN)), layer.out)
+        return self.op("MatMul", self.op("Softmax", scores, axis=-1), v)
+
+    def rest(self, x: str, layer: Layer, seen: str) -> str:
+        """A layer behind its attention."""
+        seen = self.op("Reshape", self.op("Transpose", seen, perm=[1, 0, 2]), self.ints(-1, HIDDEN))
+        seen = self.linear(seen, layer.out)
         x = self.norm(self.op("Add", x, seen), layer.norm1)
         inner = self.linear(self.op("Gelu", self.linear(x, layer.up)), layer.down)
         return self.norm(self.op("Add", x, inner), layer.norm2)
@@ -110,13 +113,11 @@ def build(network: Network, vocabulary: dict[str, int]) -> onnx.ModelProto:
     )
     embedded = g.op("Add", g.op("Add", embedded, g.op("Gather", places, place)), g.op("Gather", kinds, kind))
     x = g.norm(embedded, network.norm)
-    hidden = g.op(
-        "And", g.op("Not", g.op("Unsqueeze", is_claim, g.ints(1))), g.op("Unsqueeze", is_claim, g.ints(0))
-    )
-    bias = g.op("Where", hidden, g.number(-1e9), g.number(0.0))
     for layer in network.layers[:DEPTH]:
         q, k, v = g.heads(g.linear(x, layer.qkv), 3)
-        x = g.rest(x, layer, q, k, v, bias)
+        ahead = [g.op("Slice", t, g.ints(0), p_count, g.ints(1)) for t in (q, k, v)]
+        own = g.op("Slice", q, p_count, count, g.ints(1))
+        x = g.rest(x, layer, g.op("Concat", g.attend(*ahead), g.attend(own, k, v), axis=1))
     claim = g.op("Slice", x, p_count, count, g.ints(0))
     premise = g.op("Slice", x, g.ints(0), p_count, g.ints(0))
     for layer in network.layers[DEPTH:]:
@@ -124,7 +125,7 @@ def build(network: Network, vocabulary: dict[str, int]) -> onnx.ModelProto:
         (q,) = g.heads(g.affine(claim, weight[:HIDDEN], offset[:HIDDEN]), 1)
         both = g.op("Concat", premise, claim, axis=0)
         k, v = g.heads(g.affine(both, weight[HIDDEN:], offset[HIDDEN:]), 2)
-        claim = g.rest(claim, layer, q, k, v)
+        claim = g.rest(claim, layer, g.attend(q, k, v))
     _head(g, network, claim, premise)
     graph = helper.make_graph(
         g.nodes,

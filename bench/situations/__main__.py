@@ -116,7 +116,7 @@ def right(record: dict[str, Any]) -> bool:
     """Whether stage and cause, or health, were named."""
     if record["stage"] is None:
         return bool(record["healthy"])
-    return record["got"] == [record["stage"], record["cause"]]
+    return bool(record["got"] == [record["stage"], record["cause"]])
 
 
 def _line(record: dict[str, Any]) -> str:

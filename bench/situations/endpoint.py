@@ -191,6 +191,7 @@ class Endpoint:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            _headers_buffer: list[bytes]
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -230,8 +231,8 @@ class Endpoint:
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(raw)))
-                self._headers_buffer.append(b"\r\n")  # type: ignore[attr-defined]
-                head = b"".join(self._headers_buffer)  # type: ignore[attr-defined]
+                self._headers_buffer.append(b"\r\n")
+                head = b"".join(self._headers_buffer)
                 self._headers_buffer = []
                 self.wfile.write(head + raw)
 

@@ -172,7 +172,8 @@ def split_evidence(rng: random.Random, seed: int) -> Situation:
     entities = rng.sample(chosen.entities, rng.randint(10, 14))
     things = rng.sample(_THINGS, 3)
     aside = rng.choice(_ASIDES)
-    pages, questions = [], []
+    pages: list[Page] = []
+    questions: list[Question] = []
     for entity in entities:
         document = slug(entity, kind)
         sentences = [rng.choice(chosen.openings).format(e=entity).split("\n\n")[-1]]

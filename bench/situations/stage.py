@@ -186,7 +186,7 @@ def _reranker(kind: str, folder: Path) -> Path:
     folder.mkdir()
     if kind == "characters":
         units = list("abcdefghijklmnopqrstuvwxyz")
-        splitter = pre_tokenizers.Split(Regex("."), "isolated")
+        splitter: pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     else:
         units = "the of is to in a and for on be may it are or with by at".split()
         splitter = pre_tokenizers.Whitespace()

@@ -175,7 +175,7 @@ def catalogue(
     questions: list[Question] = []
     for number in range(wanted - unanswerable):
         entity, position = slots[number]
-        found = (facts_of[entity, position],)
+        found: tuple[Fact, ...] = (facts_of[entity, position],)
         if facts > 1:
             others = rng.sample([e for e in entities if e != entity], facts - 1)
             found += tuple(facts_of[other, position] for other in others)
@@ -240,7 +240,8 @@ def help_centre(
     """Pages on topics of their own; the questions share few words with them."""
     kind = rng.choice(["md", "txt", "jsonl"])
     chosen = rng.sample(TOPICS, min(rng.randint(*documents), len(TOPICS)))
-    pages, questions = [], []
+    pages: list[Page] = []
+    questions: list[Question] = []
     for number, topic in enumerate(chosen):
         value, other = rng.sample(topic.values, 2)
         document = slug(topic.title, kind)
@@ -265,7 +266,8 @@ def error_codes(
     letter = rng.choice("EFHXQZ")
     codes = [f"{letter}{number}" for number in rng.sample(range(41_370, 41_460), rng.randint(*documents))]
     seconds = rng.sample(range(2, 120), len(codes))
-    pages, questions = [], []
+    pages: list[Page] = []
+    questions: list[Question] = []
     state = rng.choice(CODE_STATES)
     for number, (code, time) in enumerate(zip(codes, seconds, strict=True)):
         part = CODE_PARTS[number % 4]

@@ -1,5 +1,6 @@
 """The OpenAI-compatible API, through the real SDK."""
 
+import json
 from typing import Any
 
 import openai
@@ -112,3 +113,25 @@ def test_the_model_alone(serve: Serve, endpoint: Endpoint) -> None:
     asked = endpoint.asked[0]
     assert (asked["max_tokens"], asked["temperature"]) == (9, 0.5)
     assert [turn["role"] for turn in asked["messages"]] == ["system", "user"]
+
+
+def test_an_answer_meets_its_schema(serve: Serve, endpoint: Endpoint) -> None:
+    endpoint.text = '{"price": 48}'
+    server = serve(endpoint.settings())
+    schema = {"type": "object", "properties": {"price": {"type": "integer"}}, "required": ["price"]}
+    response = server.post(
+        "/v1/chat/completions",
+        {
+            "model": "rag",
+            "messages": QUESTION,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "p", "schema": schema}},
+        },
+    )
+    assert json.loads(response.json()["choices"][0]["message"]["content"]) == {"price": 48}
+
+
+def test_a_schema_is_never_answered_with_quotes(serve: Serve, endpoint: Endpoint) -> None:
+    endpoint.mode = "error"
+    server = serve(endpoint.settings())
+    body = {"question": "What does a resident parking permit cost?", "schema": {"type": "object"}}
+    assert server.post("/ask", body).status_code == 503

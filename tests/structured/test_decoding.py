@@ -1,19 +1,18 @@
 import json
+import re
 from typing import Any
 
 import pytest
 
 from firstfault.models import LlamaGenerator, store
 from firstfault.structured import compile_schema
-from firstfault.structured.decoding import LARGEST_INTEGER, offers, plain
+from firstfault.structured.decoding import LARGEST_INTEGER, WRITTEN_AS, offers, plain
 from firstfault.structured.outline import compact, outline
 
 
-def offered(document: dict[str, Any], **limits: Any) -> list[Any]:
-    return [
-        offer.schema
-        for offer in offers(compile_schema(document), **{"max_string": 50, "max_items": 5} | limits)
-    ]
+def offered(document: dict[str, Any], *, max_string: int = 50, max_items: int = 5) -> list[Any]:
+    versions = offers(compile_schema(document), max_string=max_string, max_items=max_items)
+    return [offer.schema for offer in versions]
 
 
 def test_what_has_no_limit_gets_one_and_what_has_keeps_it() -> None:
@@ -69,7 +68,7 @@ def test_what_no_grammar_expresses_is_left_out_and_named() -> None:
             "type": "object",
             "properties": {
                 "a": {"type": "array", "uniqueItems": True},
-                "b": {"type": "string", "format": "iri"},
+                "b": {"type": "string", "format": "idn-email"},
                 "c": {"type": "string", "format": "date"},
                 "d": {"oneOf": [{"type": "integer"}, {"type": "number"}]},
                 "not": {"type": "string", "x-firstfault-evidence": True},
@@ -200,3 +199,15 @@ def test_where_anything_goes_a_scalar_is_written() -> None:
     assert whole["properties"]["c"]["items"]["anyOf"] == scalars
     assert whole["properties"]["d"]["anyOf"] == whole["properties"]["e"]["anyOf"] == scalars
     assert offered(document, max_string=0, max_items=0)[0] == document
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN_AS))
+def test_a_format_that_engines_do_not_know_is_written_as_a_narrower_pattern(name: str) -> None:
+    document = {"type": "string", "format": name}
+    narrow = offered(document)[1]
+    assert "format" not in narrow
+    schema = compile_schema({**narrow, **document})
+    texts = ("https://example.org/a", "a/b-c.d", "/a/b", "not one", "a:b")
+    fitting = [text for text in texts if re.search(narrow["pattern"], text)]
+    assert fitting
+    assert all(schema.is_valid(text) for text in fitting)

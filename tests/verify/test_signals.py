@@ -23,6 +23,7 @@ def seen(claim: str) -> dict[str, Signal]:
         signals.unseen_entity(claim, source),
         signals.negation_conflict(claim, claim_terms, nearest),
         signals.changed_word(claim, nearest),
+        signals.exchanged_name(claim, nearest),
     )
     return {signal.name: signal for signal in found}
 
@@ -43,6 +44,7 @@ def test_a_copied_sentence_raises_nothing() -> None:
         ("They did win the final in Denver.", "negation_conflict", "not"),
         ("Luke Kuechly did not lead the team with 118 tackles.", "negation_conflict", "not"),
         ("Luke Kuechly led the team with 118 interceptions.", "changed_word", "tackles"),
+        ("Peyton Manning led the team with 118 tackles.", "exchanged_name", "Luke Kuechly"),
     ],
 )
 def test_each_conflict_is_found_and_shown(claim: str, signal: str, shown: str) -> None:
@@ -68,6 +70,7 @@ def test_values_stay_between_0_and_1(claim: str, contexts: list[str]) -> None:
         signals.unseen_entity(claim, source),
         signals.negation_conflict(claim, claim_terms, nearest),
         signals.changed_word(claim, nearest),
+        signals.exchanged_name(claim, nearest),
     ):
         assert 0 <= signal.value <= 1
         assert signal.seen

@@ -193,7 +193,7 @@ def table(known: dict[str, Any], labels: dict[str, dict[str, Any]]) -> str:
 
 
 def _group(group: str) -> dict[str, Any]:
-    return {"table": faults.FAULTS, "more": faults.MORE_FAULTS, "controls": faults.CONTROLS}[group]  # type: ignore[return-value]
+    return {"table": faults.FAULTS, "more": faults.MORE_FAULTS, "controls": faults.CONTROLS}[group]
 
 
 def _count(column: str, rows: list[dict[str, Any]], labels: dict[str, dict[str, Any]]) -> tuple[int, int]:

@@ -10,12 +10,18 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bundles import Bundle, Labels, abstains, main
 from contexttrace.repair import build_repair_plan
 
 ABSTENTION = "I don't know."
-"""In words that it knows."""
+"""In words that it knows: it then finds nothing wrong, whatever was retrieved. So, as the better input, only
+questions without an answer get it."""
+
+
+def _said(trace: dict[str, Any]) -> str:
+    return trace["raw"] or "The sources do not say."
 
 
 def label(bundle: Bundle) -> Labels:
@@ -26,7 +32,7 @@ def label(bundle: Bundle) -> Labels:
         for document in bundle["corpus"]:
             (corpus / f"{document['id'].replace('/', '_')}.txt").write_text(document["text"])
         for trace in bundle["traces"]:
-            text = ABSTENTION if abstains(trace) else trace["raw"]
+            text = ABSTENTION if abstains(trace) and not trace["answerable"] else _said(trace)
             contexts = [
                 {
                     "id": str(p["number"]),

@@ -345,7 +345,9 @@ def _cite_fields(
     formatted: Formatted | None,
 ) -> tuple[Answer, Formatted | None]:
     """The structured answer, each field that states something verified; its value as the policy left it."""
+    verifier = app.verifier(request.settings.verifier)
     with request.recording.stage(Stage.CITE) as span:
+        _note_loads(app, span)
         if generation is None or formatted is None:
             raw = generation.raw if generation is not None else ""
             return Answer(text=ABSTENTION, abstained=True, claims=(), citations=(), raw=raw), None
@@ -358,7 +360,7 @@ def _cite_fields(
             value_of(formatted),
             request.shape.schema,
             context,
-            verifier=app.verifier(request.settings.verifier),
+            verifier=verifier,
             span=span,
             policy=request.settings.answer.policy,
             raw=generation.raw,

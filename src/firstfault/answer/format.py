@@ -94,6 +94,7 @@ async def write_shaped(
                 seed=settings.generator.seed + turn,
                 constraint=constraint,
                 hear=hear,
+                timeout_s=request.recording.remaining_s(settings.generator.timeout_s),
             )
         except InputError as error:
             if constraint is None or constraint.response_format is None:

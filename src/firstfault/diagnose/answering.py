@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from firstfault.config import AnswerConfig
 from firstfault.diagnose.probes import Patch, Probes
+from firstfault.diagnose.ranking import SAME_VECTOR
 from firstfault.diagnose.wording import quoted
 from firstfault.evaluate.correctness import correctness
 from firstfault.evaluate.evidence import Gold, contributing, span_of
@@ -55,14 +56,20 @@ class Answering:
         assert self.trace.answer is not None
         return any(claim.verdict.label == "supported" for claim in self.trace.answer.claims)
 
-    def right(self, answer: Answer) -> bool:
-        """Whether an answer is what the case expects; where nothing is expected, whether it is supported."""
+    def right(self, trace: Trace | None) -> bool:
+        """Whether an answer is what the case expects; where nothing is expected, whether it is supported.
+
+        False where there is none.
+        """
+        answer = trace.answer if trace is not None else None
+        if trace is None or answer is None:
+            return False
         expected = answerable(self.case)
         if answer.abstained:
             return expected is not True
         if expected is False:
             return False
-        words = said(self.trace, answer)
+        words = said(trace, answer)
         if self.case.answer is None:
             return bool(answer.claims) and self._drawn(answer)
         if correctness(words, self.case.answer, question=self.case.question, verifier=self.verifier) >= RIGHT:
@@ -74,15 +81,15 @@ class Answering:
         assert self.trace.answer is not None
         if answerable(self.case) is False:
             return self._should_have_abstained()
-        if not self.probes.repeats(self.trace):
+        if self.trace.generation is not None and not self.probes.repeats(self.trace):
             again = self.probes.generate(self.trace)
-            if again is not None and again.answer is not None and self.right(again.answer):
+            if self.right(again):
                 return FLAKY
         withheld = self._withheld()
         if withheld is not None:
             return withheld
         alone = self._evidence_alone() if self.golds else None
-        return self._drowned() if alone is not None and self.right(alone) else self.generator(alone)
+        return self._drowned() if self.right(alone) else self.generator(probed=alone is not None)
 
     def _drawn(self, answer: Answer) -> bool:
         """Whether a claim of the answer stands in the gold evidence, and no claim is without support."""
@@ -115,6 +122,9 @@ class Answering:
             return None
         settings = self.probes.settings(self.trace)
         if generation is None:
+            embedded = self._embedded_apart()
+            if embedded is not None:
+                return embedded
             recovered = self.probes.extract(self.trace)
             nearest = next((e for s, e in self.trace.events() if e.name == "no_relevant_passage"), None)
             seen = nearest.attributes.get("nearest") if nearest else None
@@ -123,21 +133,38 @@ class Answering:
                 f"Nothing was generated: the nearest passage has cosine {seen}, the limit is {least:g}; the "
                 "evidence is among the passages."
             )
-            usable = recovered is not None and recovered.answer is not None and self.right(recovered.answer)
             patch: Patch = {"answer.min_relevance": _admitting(seen)}
-            return self._found(Stage.GENERATE, "wrong_abstention", evidence, usable, patch)
-        if answer.removed:
-            shown = self.probes.cite_again(self.trace, {"answer.policy": "annotate"}).answer
-            if shown is not None and self.right(shown):
-                evidence = (
-                    f"The generator said {quoted(answer.removed[0].text)}, which is right, and the policy "
-                    f"'{settings.answer.policy}' withheld it: {answer.removed[0].verdict.reason}"
-                )
-                show: Patch = {"answer.policy": "annotate"}
-                return self._found(Stage.GENERATE, "wrong_abstention", evidence, True, show)
+            return self._found(Stage.GENERATE, "wrong_abstention", evidence, self.right(recovered), patch)
+        if answer.removed and self.right(self.probes.cite_again(self.trace, {"answer.policy": "annotate"})):
+            evidence = (
+                f"The generator said {quoted(answer.removed[0].text)}, which is right, and the policy "
+                f"'{settings.answer.policy}' withheld it: {answer.removed[0].verdict.reason}"
+            )
+            show: Patch = {"answer.policy": "annotate"}
+            return self._found(Stage.GENERATE, "wrong_abstention", evidence, True, show)
         return None
 
-    def _evidence_alone(self) -> Answer | None:
+    def _embedded_apart(self) -> Blame | None:
+        """The evidence looks irrelevant because question and passage were embedded differently."""
+        context = self.trace.context
+        assert context is not None
+        keys = {hit.chunk_id: hit.key for hit in self.trace.hits}
+        for passage in self._gold_passages(context)[:1]:
+            agreement = self.probes.agreement(keys[passage.chunk.id], passage.chunk)
+            if agreement is None or min(agreement.stored, agreement.repeated) >= SAME_VECTOR:
+                return None
+            noisy = agreement.repeated < SAME_VECTOR
+            again = agreement.repeated if noisy else agreement.stored
+            evidence = (
+                f"The evidence is in the prompt and looked irrelevant to its question: the vector of "
+                f"{passage.chunk.id} and a fresh one of the same text have cosine {again:.2f}"
+                + (", and so have two fresh ones: the embedder adds noise." if noisy else ".")
+            )
+            cause = "weak_embedding" if noisy else "embedder_mismatch"
+            return self._found(Stage.EMBED, cause, evidence, self.right(self.probes.extract(self.trace)))
+        return None
+
+    def _evidence_alone(self) -> Trace | None:
         """What the generator answers from the gold passages alone; None when that cannot be asked."""
         context = self.trace.context
         assert context is not None
@@ -146,8 +173,7 @@ class Answering:
             return None
         kept = [replace(passage, number=n) for n, passage in enumerate(gold, start=1)]
         alone = replace(context, passages=tuple(kept), tokens=sum(passage.tokens for passage in kept))
-        again = self.probes.generate(self.trace, alone)
-        return again.answer if again is not None else None
+        return self.probes.generate(self.trace, alone)
 
     def _gold_passages(self, context: Context) -> list[Passage]:
         spans = [span_of(passage.chunk) for passage in context.passages]
@@ -192,18 +218,17 @@ class Answering:
                     return passage, sentence
         return None
 
-    def generator(self, alone: Answer | None = None) -> Blame:
-        """The generator is wrong with the evidence before it, and alone with it."""
+    def generator(self, *, probed: bool = False) -> Blame:
+        """The generator is wrong with the evidence before it, and alone with it where that was `probed`."""
         answer, context = self.trace.answer, self.trace.context
         assert answer is not None
         assert context is not None
-        rival = None if alone is not None else self._unprobed_rival(context)
+        rival = None if probed else self._unprobed_rival(context)
         if rival is not None:
             return rival
-        extracted = self.probes.extract(self.trace)
-        recovered = extracted is not None and extracted.answer is not None and self.right(extracted.answer)
+        recovered = self.right(self.probes.extract(self.trace))
         patch = {"generator.kind": "extractive"} if recovered else {}
-        too = ", and with the evidence alone as well" if alone is not None else ""
+        too = ", and with the evidence alone as well" if probed else ""
         there = "; the extractive generator finds it there" if recovered else ""
         if answer.abstained:
             evidence = (
@@ -213,7 +238,11 @@ class Answering:
         claim = _worst(answer.claims)
         close, seen = _closeness(claim)
         expected = f" where {quoted(self.case.answer)} is expected" if self.case.answer else ""
-        if claim is not None and claim.verdict.label != "supported" and close >= CLOSE:
+        if (
+            claim is not None
+            and claim.verdict.label != "supported"
+            and (close >= CLOSE or self._on_topic(claim))
+        ):
             evidence = (
                 f"The evidence is in the prompt, and the answer says {quoted(claim.text)}{expected}{too}"
                 f"{f' ({seen})' if seen else ''}{there}."
@@ -225,6 +254,10 @@ class Answering:
             f"{close:.0%} of its words are in the passages{there}."
         )
         return self._found(Stage.GENERATE, "ignored_context", evidence, recovered, patch)
+
+    def _on_topic(self, claim: Claim) -> bool:
+        """Whether a claim speaks of what the evidence says."""
+        return any(gold.unit.quote and same_subject(gold.unit.quote, claim.text) for gold in self.golds)
 
     def _unprobed_rival(self, context: Context) -> Blame | None:
         """Without an intervention, another source that says otherwise is a hypothesis."""

@@ -173,17 +173,25 @@ def _findings(
         groups[blame.stage, blame.cause].append(blame)
     faults: list[Finding] = []
     scattered: list[Finding] = []
+    stages: dict[str, int] = defaultdict(int)
+    largest: dict[str, int] = defaultdict(int)
+    for (stage, cause), group in groups.items():
+        if cause not in ANY_STAGE_CAUSES:
+            stages[stage] += len(group)
+            largest[stage] = max(largest[stage], len(group))
     for (stage, cause), group in groups.items():
         patch = _common_patch(group)
         remedy = playbook.remedy(cause, settings, patch, stage=stage)
         finding = _finding(group, len(subjects), remedy)
         few = cause == OVER_BUDGET and len(group) < min(LEAST_SLOW, len(subjects))
-        surely = proportion(len(group), max(len(group), _exposed(cause, subjects))).low
+        leads = cause not in ANY_STAGE_CAUSES and len(group) == largest[stage]
+        together = stages[stage] if leads else len(group)  # one fault may show as several causes of its stage
+        surely = proportion(together, max(together, _exposed(cause, subjects))).low
         tolerated = playbook.entry(cause).tolerated
         if _restores_defaults(patch, settings):
             tolerated = min(tolerated, TOLERATED_DEVIATION)
         (scattered if few or (surely or 0.0) <= tolerated else faults).append(finding)
-    faults.sort(key=_order)
+    faults.sort(key=lambda one: (_order(one)[0], -one.share, _order(one)[1]))
     most = max((finding.share for finding in faults), default=0.0)
     first = next((finding for finding in faults if finding.share >= MATTERS * most), None)
     rest = sorted((one for one in faults if one is not first), key=lambda one: (-one.share, *_order(one)))

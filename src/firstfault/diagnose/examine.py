@@ -68,7 +68,7 @@ def _labelled(probes: Probes, subject: Subject, case: Case, trace: Trace) -> Exa
     golds = probes.locate(case, trace) if answerable(case) is not False else ()
     lost = _lost(golds, trace)
     answering = Answering(probes, case, trace, golds)
-    right = trace.answer is not None and answering.right(trace.answer)
+    right = answering.right(trace)
     if lost and not (right and answering.grounded()):
         return _retrieval(probes, case, trace, lost)
     malformed = trace.format is not None and not trace.format.valid

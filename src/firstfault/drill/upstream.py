@@ -3,13 +3,16 @@
 In: requests of the chat completions and embeddings APIs, as parsed JSON. Out: replies and vectors.
 """
 
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from firstfault.drill.answerer import Reply
-from firstfault.errors import RemoteError
+from firstfault.errors import InputError, RemoteError
 from firstfault.models.embedder import Embedder, FloatArray
 
 
@@ -65,6 +68,10 @@ class RemoteUpstream:
     """Another endpoint. The caller's own key is passed on and never stored."""
 
     def __init__(self, base_url: str, *, timeout_s: float = 120.0) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InputError(
+                f"--upstream {base_url!r} is not an HTTP address.", hint="Write http://127.0.0.1:8000/v1."
+            )
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
 
@@ -91,19 +98,22 @@ class RemoteUpstream:
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, authorization: str | None
     ) -> Any:
-        import httpx
-
-        headers = {"Authorization": authorization} if authorization else {}
+        headers = {"Content-Type": "application/json"}
+        if authorization:
+            headers["Authorization"] = authorization
+        data = json.dumps(body).encode() if body is not None else None
         address = f"{self.base_url}/{path}"
+        request = urllib.request.Request(address, data, headers, method=method)  # noqa: S310 - checked above
         try:
-            reply = httpx.request(method, address, json=body, headers=headers, timeout=self._timeout_s)
-        except httpx.HTTPError as error:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310
+                return json.loads(reply.read())
+        except urllib.error.HTTPError as error:
+            said = error.read(200).decode(errors="replace")
+            message = f"{self.base_url} answered {error.code}: {said}"
+            raise RemoteError(message, hint="Check --upstream, the model and the key.") from error
+        except (OSError, ValueError) as error:
             message = f"{self.base_url} cannot be reached ({type(error).__name__})."
             raise RemoteError(message, hint="Check --upstream.") from error
-        if reply.status_code != 200:
-            message = f"{self.base_url} answered {reply.status_code}: {reply.text[:200]}"
-            raise RemoteError(message, hint="Check --upstream, the model and the key.")
-        return reply.json()
 
 
 def texts_of(request: Mapping[str, Any]) -> Sequence[str]:

@@ -95,7 +95,8 @@ def _contradicts(answer: str, expected: str, verifier: Verifier) -> bool:
     sentences = [plain[start:end] for start, end in split_claims(plain)]
     verdicts = verifier.verify_claims([([expected], sentence) for sentence in sentences])
     missing = set(tokens(expected)) - set(tokens(answer))
-    values = any(not token.isalpha() for token in missing)
+    said = {number.value for number in numbers(plain)}
+    values = any(number.value not in said for number in numbers(expected) if number.firm)
     named = {word.lower() for word in re.findall(r"(?<=[a-z,;:] )[A-Z]\w+", expected)}
     names = bool(named & missing)
     return any(

@@ -9,7 +9,7 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from firstfault.answer.ask import ask
@@ -79,6 +79,7 @@ class Engine:
         where: str | None = None,
         settings: Settings | None = None,
         live: Live | None = None,
+        schema: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Trace:
         """Answer a question; see `firstfault.answer.ask`. Cancelling it ends the work.
@@ -90,7 +91,7 @@ class Engine:
         settings = settings or self.settings
 
         async def work(app: ServedApplication) -> Trace:
-            chosen = self.degraded(settings, call)
+            chosen = self.degraded(settings, call, quotes=schema is None)
 
             def packed(context: Context) -> None:
                 if settings.serve.injection_check:
@@ -106,7 +107,8 @@ class Engine:
                 listener=live.wrote if live is not None else None,
                 recording=call,
                 packed=packed,
-                fallback=settings.serve.degrade_generator,
+                fallback=settings.serve.degrade_generator and schema is None,
+                schema=schema,
                 **options,
             )
             _note_fallback(trace, call)
@@ -115,15 +117,19 @@ class Engine:
 
         return await self.run(work, call=call, collection=collection)
 
-    def degraded(self, settings: Settings, call: Call) -> Settings:
-        """The settings that the load allows; what is left out is noted on the call."""
+    def degraded(self, settings: Settings, call: Call, *, quotes: bool = True) -> Settings:
+        """The settings that the load allows; what is left out is noted on the call.
+
+        Without `quotes` the generator stays: quoted sentences cannot satisfy a schema.
+        """
         fill, serve = self.admission.fill, settings.serve
         changes: dict[str, Any] = {}
         if serve.degrade_reranker and fill >= DEGRADE_RERANKER_AT and settings.search.rerank != "none":
             call.degrade("no_reranker", f"{fill:.0%} of the queue is taken")
             changes["search"] = settings.search.model_copy(update={"rerank": "none"})
         if (
-            serve.degrade_generator
+            quotes
+            and serve.degrade_generator
             and fill >= DEGRADE_GENERATOR_AT
             and settings.generator.kind != "extractive"
         ):

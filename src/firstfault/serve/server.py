@@ -179,7 +179,8 @@ def _telemetry(config: Config, engine: Engine) -> "Telemetry | None":
 
 def _listen(serve: ServeConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where the protocol is named: it cost 40 ms a request
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((serve.host, serve.port))

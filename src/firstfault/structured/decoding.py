@@ -21,6 +21,17 @@ UNEXPRESSED = frozenset(
 
 EXPRESSED_FORMATS = frozenset("date-time time date duration email hostname ipv4 ipv6 uuid".split())
 
+_PATH = r"[A-Za-z0-9._~-]{1,40}(/[A-Za-z0-9._~-]{1,40}){0,6}"
+WRITTEN_AS = {
+    "uri": rf"^https?://{_PATH}$",
+    "iri": rf"^https?://{_PATH}$",
+    "uri-reference": rf"^/?{_PATH}$",
+    "iri-reference": rf"^/?{_PATH}$",
+    "uri-template": rf"^/?{_PATH}$",
+    "json-pointer": rf"^/{_PATH}$",
+}
+"""Formats that engines do not know, as narrower patterns: what is written, not what is valid."""
+
 _MAPS = frozenset("properties $defs definitions patternProperties dependentSchemas".split())
 _LISTS = frozenset("allOf anyOf oneOf prefixItems".split())
 _ONES = frozenset("items additionalProperties additionalItems unevaluatedItems unevaluatedProperties".split())
@@ -137,6 +148,10 @@ class _Walk:
         made: dict[str, Any] = {}
         for key, value in schema.items():
             if key.startswith("x-"):
+                continue
+            written = WRITTEN_AS.get(value) if key == "format" and isinstance(value, str) else None
+            if written and key in self.leave_out and not {"pattern"} & (schema.keys() | self.leave_out):
+                made["pattern"] = written
                 continue
             if key in self.leave_out and not self._keeps(key, value):
                 self.left_out.append(f"{key} at {pointer(path) or 'the root'}")

@@ -20,7 +20,7 @@ Pair = tuple[Sequence[str], str]
 """Contexts and the claim that is held against them."""
 
 _SPEECH = re.compile(r"\w")
-_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity")
+_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity", "exchanged_name")
 _SHOWN = 0.5
 """A conflict of at least this value is named in the reason."""
 _HOME_LANGUAGE = "English"

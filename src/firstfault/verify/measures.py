@@ -21,6 +21,7 @@ WIDE = 110
 _STEEP, _HALF = 8.0, 0.5
 """Recall as a logit: `_STEEP * (recall - _HALF)`."""
 _RECALL, _CONFLICT = 2.0, 1.5
+_CHANGED, _MISNAMED = 0.5, 3.0
 _SILENT, _SILENT_RECALL = 2.5, 4.0
 _FRAME_RECALL = 2.5
 
@@ -64,7 +65,10 @@ class Measures:
         number = float(self.value("number_mismatch") == 1)
         conflict = max(number, self.value("unseen_entity"), self.value("negation_conflict"))
         both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
-        return both + _RECALL * recall - _CONFLICT * conflict
+        misnamed = _MISNAMED * self.value("exchanged_name")
+        return (
+            both + _RECALL * recall - _CONFLICT * conflict - _CHANGED * self.value("changed_word") - misnamed
+        )
 
 
 def together(raws: Sequence[float]) -> float:
@@ -99,6 +103,7 @@ def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Meas
         signals.number_mismatch(claim, source, chosen),
         signals.unseen_entity(claim, source),
         signals.negation_conflict(claim, claim_terms, nearest),
+        signals.exchanged_name(claim, nearest),
         signals.changed_word(claim, nearest),
     )
     if network is None:

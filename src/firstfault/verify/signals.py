@@ -6,6 +6,7 @@ Conflicts are 1 when found, 0 when not, and in between when only partly; recalls
 import difflib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from firstfault.types import Signal
 from firstfault.verify.numbers import Number, numbers
@@ -149,9 +150,34 @@ def changed_word(claim: str, nearest: Sentence | None) -> Signal:
     Words put in or left out do not count, only words that stand in the place of others: a copy with an
     exchanged word is an edit, a free rewording is not.
     """
-    quiet = Signal(name="changed_word", value=0.0, seen="the claim is no near copy of a sentence")
+    share, swaps = _exchanged(claim, nearest)
+    if share < _CLOSE:
+        return Signal(name="changed_word", value=0.0, seen="the claim is no near copy of a sentence")
+    if not swaps:
+        return Signal(name="changed_word", value=0.0, seen="no word of the sentence was exchanged")
+    value = min(1.0, max(0.0, (share - _CLOSE) / (0.85 - _CLOSE))) / len(swaps)
+    theirs_said, ours_said = swaps[0]
+    seen = f'claim says "{ours_said}" where the context says "{theirs_said}"'
+    return Signal(name="changed_word", value=round(value, 4), seen=seen)
+
+
+def exchanged_name(claim: str, nearest: Sentence | None) -> Signal:
+    """1 when the claim copies a sentence but puts one name in the place of another."""
+    _, swaps = _exchanged(claim, nearest)
+    for theirs_said, ours_said in swaps:
+        ours, theirs = ours_said.split(), theirs_said.split()
+        apart = not {stem(w) for w in ours} & {stem(w) for w in theirs}
+        if apart and all(_NAME.fullmatch(w) and w.lower() not in STOPWORDS for w in (*ours, *theirs)):
+            seen = f'claim says "{ours_said}" where the context says "{theirs_said}"'
+            return Signal(name="exchanged_name", value=1.0, seen=seen)
+    return Signal(name="exchanged_name", value=0.0, seen="no name stands in the place of another")
+
+
+@lru_cache(maxsize=64)
+def _exchanged(claim: str, nearest: Sentence | None) -> tuple[float, list[tuple[str, str]]]:
+    """The share of the claim that stands in the sentence in order; what was exchanged: theirs, ours."""
     if nearest is None:
-        return quiet
+        return 0.0, []
     ours, theirs = _WORDS.findall(claim), _WORDS.findall(nearest.text)
     matcher = difflib.SequenceMatcher(
         None, [stem(w) for w in theirs], [stem(w) for w in ours], autojunk=False
@@ -160,8 +186,8 @@ def changed_word(claim: str, nearest: Sentence | None) -> Signal:
     same = sum(j2 - j1 for tag, _, _, j1, j2 in codes if tag == "equal")
     share = same / max(len(ours), 1)
     if share < _CLOSE:
-        return quiet
-    swaps = [
+        return share, []
+    return share, [
         (" ".join(theirs[i1:i2]), " ".join(ours[j1:j2]))
         for tag, i1, i2, j1, j2 in codes
         if tag == "replace"
@@ -170,12 +196,6 @@ def changed_word(claim: str, nearest: Sentence | None) -> Signal:
         and _content(theirs[i1:i2])
         and _content(ours[j1:j2])
     ]
-    if not swaps:
-        return Signal(name="changed_word", value=0.0, seen="no word of the sentence was exchanged")
-    value = min(1.0, max(0.0, (share - _CLOSE) / (0.85 - _CLOSE))) / len(swaps)
-    theirs_said, ours_said = swaps[0]
-    seen = f'claim says "{ours_said}" where the context says "{theirs_said}"'
-    return Signal(name="changed_word", value=round(value, 4), seen=seen)
 
 
 def _content(words: Sequence[str]) -> bool:
