@@ -149,6 +149,19 @@ def test_json_is_broken_in_the_way_that_was_asked_for() -> None:
                 json.loads(_ask(proxy, Planned(name=name)))
 
 
+@pytest.mark.parametrize("name", ["contradicts_context", "stale_knowledge", "ignores_context"])
+def test_a_wrong_answer_in_json_is_still_json(name: str) -> None:
+    with Proxy(LocalUpstream(chat=_Parrot(json.dumps({"answer": HONEST, "sources": [1]})))) as proxy:
+        said = json.loads(_ask(proxy, Planned(name=name)))
+    assert said["sources"] == [1]
+    assert "1987" not in said["answer"]
+
+
+def test_faults_of_the_format_leave_abstentions_alone() -> None:
+    with Proxy(LocalUpstream(chat=_Parrot("The sources do not say."))) as proxy:
+        assert _ask(proxy, Planned(name="invalid_json")) == "The sources do not say."
+
+
 @pytest.mark.parametrize("name", sorted(EMBEDDINGS))
 def test_bad_vectors_keep_their_dimension_and_are_the_same_twice(
     proxy: Proxy, embedders: Embedders, name: str

@@ -62,12 +62,12 @@ class Answerer:
         case = self._cases.get(_key(asked))
         passages = [(int(number), text) for number, _, text in _PASSAGE.findall(prompt)]
         order = next((found[1] for _, text in passages if (found := _ORDER.search(text))), None)
-        if order is not None:
-            return _within(order, limit)
-        said = _answers(case, passages) if case else []
+        said = [(1, order)] if order is not None else _answers(case, passages) if case else []
         schema = case.schema if case and case.schema else _schema(request)
         if schema is not None and (said or case is None):
             return _within(json.dumps(fill(schema, said)), limit)
+        if order is not None:
+            return _within(order, limit)
         return _within(" ".join(f"{text} [{number}]" for number, text in said) or ABSTENTION, limit)
 
     def models(self) -> list[str]:

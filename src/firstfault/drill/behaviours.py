@@ -71,11 +71,13 @@ def _say(text: str, like: Reply) -> Faulty:
 
 
 def _ignores_context(exchange: Exchange) -> Faulty:
-    return _say(f"{invented(exchange.question)} [1]", exchange.reply)
+    return _says_otherwise(exchange, lambda _: f"{invented(exchange.question)} [1]")
 
 
 def _contradicts_context(exchange: Exchange) -> Faulty:
-    return _say(_each_sentence(exchange, lambda text: contradict(text, exchange.random)), exchange.reply)
+    return _says_otherwise(
+        exchange, lambda text: _each_sentence(text, lambda one: contradict(one, exchange.random))
+    )
 
 
 def _stale_knowledge(exchange: Exchange) -> Faulty:
@@ -84,7 +86,20 @@ def _stale_knowledge(exchange: Exchange) -> Faulty:
     def older(text: str) -> str:
         return contradict(text, exchange.random) if re.search(r"\d", text) else text
 
-    return _say(_each_sentence(exchange, older), exchange.reply)
+    return _says_otherwise(exchange, lambda text: _each_sentence(text, older))
+
+
+def _says_otherwise(exchange: Exchange, change: Callable[[str], str]) -> Faulty:
+    """The reply with another content: of an object in JSON each text, so that it stays valid."""
+    text = exchange.reply.text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return _say(change(text), exchange.reply)
+    if not isinstance(value, dict):
+        return _say(change(text), exchange.reply)
+    changed = {name: change(part) if isinstance(part, str) else part for name, part in value.items()}
+    return _say(json.dumps(changed), exchange.reply)
 
 
 def _abstains(exchange: Exchange) -> Faulty:
@@ -189,15 +204,15 @@ def _retyped(value: Any) -> Any:
     return str(value)
 
 
-def _each_sentence(exchange: Exchange, change: Callable[[str], str]) -> str:
-    """Each marked sentence of the reply changed, its mark kept; abstentions stay."""
-    if abstains(exchange.reply.text):
-        return exchange.reply.text
-    pieces = _MARK.split(exchange.reply.text)
+def _each_sentence(text: str, change: Callable[[str], str]) -> str:
+    """Each marked sentence changed, its mark kept; abstentions stay."""
+    if abstains(text):
+        return text
+    pieces = _MARK.split(text)
     changed = ""
-    for text, number in zip(pieces[::2], [*pieces[1::2], None], strict=False):
-        if text.strip():
-            changed += f" {change(text.strip())}" + (f" [{number}]" if number else "")
+    for said, number in zip(pieces[::2], [*pieces[1::2], None], strict=False):
+        if said.strip():
+            changed += f" {change(said.strip())}" + (f" [{number}]" if number else "")
     return changed.strip()
 
 

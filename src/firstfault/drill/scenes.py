@@ -4,11 +4,12 @@ Each is the user's own application, prepared so that a kind of fault can matter 
 exclude evidence where requests filter. A scene by itself must be diagnosed as healthy; controls check that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from firstfault.drill.sandbox import Sandbox, by_document, edit_quotes, labelled, replaced
+from firstfault.drill.sandbox import Sandbox, by_document, labelled, replaced
+from firstfault.evaluate.evidence import find
 from firstfault.types import Document
 
 CODE_LETTERS = "QXZVKJ"
@@ -71,14 +72,33 @@ def _codes(sandbox: Sandbox) -> None:
     held = by_document(wanted)
 
     def mark(document: Document) -> Document:
+        quotes = {
+            case.id: [unit.quote for unit in case.evidence if unit.quote and unit.document == document.id]
+            for case in held[document.id]
+        }
         text = document.text
-        for case in held[document.id]:
-            quotes = [unit.quote for unit in case.evidence if unit.quote and unit.document == document.id]
-            text = edit_quotes(text, quotes, f"({codes[case.id]}) {{}}".format)
+        for start, id_ in places(text, quotes):
+            text = f"{text[:start]}({codes[id_]}) {text[start:]}"
         return replaced(document, text)
 
+    sandbox.set(answer__min_relevance=-1)  # a question that is only a number is near no passage
     sandbox.rewrite(list(held), mark)
     sandbox.change_cases(codes, lambda case: replace(case, question=f"What does {codes[case.id]} say?"))
+
+
+def places(text: str, quotes: Mapping[str, Sequence[str]]) -> list[tuple[int, str]]:
+    """Where each key's quotes begin in a text, last first. Inside another quote that one's beginning
+    is taken, so that what is inserted there tears none.
+    """
+    found = {key: [span for one in given for span in find(one, text)] for key, given in quotes.items()}
+    spans = sorted({span for given in found.values() for span in given})
+
+    def outside(start: int) -> int:
+        around = [begin for begin, end in spans if begin < start < end]
+        return outside(min(around)) if around else start
+
+    starts = {(outside(start), key) for key, given in found.items() for start, _ in given}
+    return sorted(starts, reverse=True)
 
 
 def _structured(sandbox: Sandbox) -> None:
