@@ -4,9 +4,8 @@ Releases are made by `firstfault.finetune.releases`; answering only follows the 
 """
 
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import RowMapping, select
 
 from firstfault.collection.database import connect, reading
 from firstfault.collection.schema import release_log, releases
@@ -32,23 +31,27 @@ def find_adapter(home: Path, name: str) -> Adapter:
             f"No adapter '{name}' has been released in {home}.",
             hint="`firstfault finetune releases` lists what is there; a path to a GGUF file works as well.",
         )
-    path = home / FOLDER / row.file
+    path = home / FOLDER / row["file"]
     if not path.is_file():
         raise MissingError(
-            f"The file of release {name}-{row.number} is gone: {path}.",
+            f"The file of release {name}-{row['number']} is gone: {path}.",
             hint=f"Go back: firstfault finetune rollback {name}. Or restore it from a copy of the home.",
         )
-    if file_digest(path) != row.digest:
+    if file_digest(path) != row["digest"]:
         raise StorageError(
-            f"{path} is not the file that was released as {name}-{row.number}.",
+            f"{path} is not the file that was released as {name}-{row['number']}.",
             hint=f"Go back: firstfault finetune rollback {name}. Or restore it from a copy of the home.",
         )
     return Adapter(
-        name=name, path=path, digest=row.digest, base_digest=row.base_digest or None, release=row.number
+        name=name,
+        path=path,
+        digest=row["digest"],
+        base_digest=row["base_digest"] or None,
+        release=row["number"],
     )
 
 
-def _pointed(home: Path, name: str) -> "Row[Any] | None":
+def _pointed(home: Path, name: str) -> RowMapping | None:
     """The newest entry of the log decides which release a name means."""
     try:
         engine = connect(home, create=False)
@@ -61,6 +64,6 @@ def _pointed(home: Path, name: str) -> "Row[Any] | None":
     )
     try:
         with reading(engine) as connection:
-            return connection.execute(query).first()
+            return connection.execute(query).mappings().first()
     finally:
         engine.dispose()
