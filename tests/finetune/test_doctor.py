@@ -125,7 +125,7 @@ def test_cleaning_leaves_nothing_to_find_and_says_why() -> None:
     for position, (_, change) in enumerate(PLANTS[:-1]):
         values[10 * position] = {**values[10 * position], **change}
     values += [values[3], {**values[5], "completion": '{"team": "billing", "urgent": "true"}'}]
-    held = dataset(rows()[50:52])
+    held = dataset(rows()[55:57])
     data = dataset(values, (Unreadable(place="d:x", reason="no layout fits"),))
     given = doctor.Given(schema=SCHEMA, validation=held)
     made = cleaning.clean(data, given)
@@ -133,7 +133,7 @@ def test_cleaning_leaves_nothing_to_find_and_says_why() -> None:
     assert [one.verdict.name for one in left.checks if one.rows and one.verdict.name != "readable"] == []
     reasons = {(change.place, change.check) for change in made.changes}
     assert {("d:x", "readable"), ("d:0", "template_marks"), ("d:10", "trainable")} <= reasons
-    assert {("d:50", "leakage"), ("d:120", "duplicates"), ("d:30", "personal_data")} <= reasons
+    assert {("d:55", "leakage"), ("d:120", "duplicates"), ("d:30", "personal_data")} <= reasons
     kept = {row.place: row for row in made.rows}
     assert kept["d:0"].target == '{"team": "billing", "urgent": true}'
     assert "[e-mail address]" in kept["d:30"].prompt

@@ -44,7 +44,8 @@ _MARKS = re.compile(
 )
 _VOLATILE = re.compile(
     r"\b(?:currently|as of (?:today|now|this|\d|[A-Z][a-z]+ \d)|at present|at the moment|right now|these days"
-    r"|this (?:week|month|quarter|year)|latest (?:version|release|price)|most recent|up to date|until further notice)\b",
+    r"|this (?:week|month|quarter|year)|latest (?:version|release|price)|most recent|up to date"
+    r"|until further notice)\b",
     re.IGNORECASE,
 )
 _STRICT = {"JSON object": 0.5, "JSON list": 0.5, "number": 0.9, "label": 0.9}
@@ -323,7 +324,7 @@ def _labels(rows: Sequence[Row]) -> Check:
         len(rows),
         beyond=MOST_WRONG,
         what="rows like them say something else",
-        remedy="Review them, worst first; correct or drop them: firstfault finetune clean --drop label_errors",
+        remedy="Review them, worst first; correct them, or: firstfault finetune clean --drop label_errors",
         ok="no label that rows like it contradict",
     )
 
