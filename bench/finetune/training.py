@@ -149,10 +149,11 @@ def adapters(given: argparse.Namespace) -> dict[str, Any]:
     """Adapters A and B and none asked in turn with a shared prefix: how many answers are another's."""
     import asyncio
 
+    from tests.models.test_llama import write_adapter
+
     from firstfault.answer.application import Application
     from firstfault.config import load
     from firstfault.types import Message
-    from tests.models.test_llama import write_adapter
 
     given.home.mkdir(parents=True, exist_ok=True)
     files = {None: None, "a": given.home / "a.gguf", "b": given.home / "b.gguf"}
