@@ -3,7 +3,7 @@
 In: readings as requests finish, and opinions of users. Out: the readings of a window, oldest first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -127,6 +127,19 @@ class Readings:
         found = [_reading(row, downs) for row in rows]
         return found if oldest else found[::-1]
 
+    def unknown(self, known: Container[str], *, since: str = "", limit: int = MOST) -> list[Reading]:
+        """The newest readings from `since` whose trace is not among the known ones, oldest first; without
+        feedback."""
+        columns = readings_table.c
+        ids = select(columns.trace_id).where(columns.at >= since).order_by(columns.at.desc())
+        with reading(self._engine) as connection:
+            wanted = [one for one in connection.scalars(ids.limit(limit)) if one not in known]
+            found = []
+            for start in range(0, len(wanted), _PAGE):
+                page = select(readings_table).where(columns.trace_id.in_(wanted[start : start + _PAGE]))
+                found.extend(connection.execute(page).all())
+        return sorted((_reading(row, {}) for row in found), key=lambda one: (one.at, one.trace_id))
+
     def slices(self, *, since: str = "") -> dict[str, list[str]]:
         """What there is to choose from: collections, models, adapters and keys of the window."""
         found = {}
@@ -177,6 +190,23 @@ class Readings:
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return [Feedback(trace_id=r.trace_id, at=r.at, verdict=r.verdict, note=r.note) for r in rows]
+
+    def feedback_since(self, number: int) -> tuple[int, list[tuple[Feedback, str]]]:
+        """Opinions after the one of this number, oldest first, each with the collection of its request; and
+        the number of the newest."""
+        query = (
+            select(feedback_table, readings_table.c.collection)
+            .join(readings_table, readings_table.c.trace_id == feedback_table.c.trace_id)
+            .where(feedback_table.c.id > number)
+            .order_by(feedback_table.c.id)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        found = [
+            (Feedback(trace_id=r.trace_id, at=r.at, verdict=r.verdict, note=r.note), r.collection)
+            for r in rows
+        ]
+        return max([number, *(row.id for row in rows)]), found
 
     def state(self, name: str) -> Any:
         """What was remembered under a name; None = nothing."""

@@ -1,7 +1,7 @@
 """Sequential tests: the values of one signal, one request after the other, in; alarm and recovery out.
 
 Whatever the signal, the test sees failures. A failure of a score is a value beyond a limit that at most a
-known share of the baseline's requests passes: an order statistic of the baseline, with confidence `CONFIDENCE`
+known share of the baseline's requests passes: an order statistic, with confidence `CONFIDENCE`
 (Wilks 1941). The rate of failures at rest is that share, or for signals that are failures the upper
 confidence limit of the baseline's rate (Clopper and Pearson 1934). So an estimate from few requests costs
 sensitivity, never the promise on false alarms. Every stream is watched by two CUSUMs, tuned to a small and to
