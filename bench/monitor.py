@@ -3,8 +3,8 @@
     python -m bench.monitor [--parts faults,healthy,review,overhead] [--corpus clapnq] [--only FAULT]
 
 `faults`: every fault of the drill library comes into live traffic after a healthy baseline; counted are the
-requests until an incident is open that names the right stage. `healthy`: streams of 20,000 readings drawn with
-replacement from the readings of real healthy requests. `review`: 200 reviews of a stream whose rate is known.
+requests until an incident is open that names the right stage. `healthy`: streams of 20,000 readings drawn
+with replacement from the readings of real healthy requests. `review`: 200 reviews of a stream whose rate is known.
 `overhead`: what a request pays. Nothing here needs a language model.
 """
 
@@ -32,15 +32,18 @@ from firstfault.monitor import IncidentStore, Readings
 from firstfault.monitor.explain import explain
 from firstfault.monitor.reading import Reading, read
 from firstfault.monitor.sampled import Sampler, is_sampled
-from firstfault.monitor.signals import SIGNALS
 from firstfault.monitor.spotcheck import Cell, allocate, rate
 from firstfault.monitor.watch import Watch
 from firstfault.serve.runtime import SharedVerifier
 from firstfault.verify import open_verifier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firstfault.answer import Application
     from firstfault.drill.sandbox import Sandbox
+    from firstfault.monitor import Alert
+    from firstfault.monitor.explain import Explanation
     from firstfault.types import Case
 
 BASELINE = 400
@@ -81,15 +84,17 @@ class Traffic:
 def open_traffic(sandbox: Sandbox, app: Application, verifier: SharedVerifier, seed: int) -> Traffic:
     """Traffic over a copy, with a watch that diagnoses."""
     app.__dict__.setdefault("_verifiers", {})[app.settings.verifier] = verifier
-    watch = Watch(
-        connect(sandbox.home), app.settings, explain=lambda _, alerts, began: explain(app, alerts, began=began)
-    )
+
+    def diagnose(_collection: str, alerts: Sequence[Alert], began: str | None) -> Explanation:
+        return explain(app, alerts, began=began)
+
+    watch = Watch(connect(sandbox.home), app.settings, explain=diagnose)
     return Traffic(app, sandbox.cases, watch, seed)
 
 
 def prepared(workshop: Workshop, sandbox: Sandbox) -> Sandbox:
     """A copy whose answers come from the cases as they were asked when it was healthy."""
-    workshop._upstream.chat_model = Answerer(sandbox.cases)  # noqa: SLF001 - as its own drills do
+    workshop._upstream.chat_model = Answerer(sandbox.cases)
     sandbox.set(monitor__baseline=BASELINE)
     for name in ("embed", "index", "fuse", "rerank", "pack", "first_token", "generate", "cite", "total"):
         sandbox.set(**{f"latency__{name}_ms": 1e9})
@@ -137,8 +142,8 @@ def carry(kept: Path, home: Path) -> None:
     with closing(sqlite3.connect(home / FILE)) as target:
         target.execute("ATTACH ? AS past", (str(kept),))
         for table in CARRIED:
-            target.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are ours
-            target.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")  # noqa: S608
+            target.execute(f"DELETE FROM {table}")
+            target.execute(f"INSERT INTO {table} SELECT * FROM past.{table}")
         target.commit()
 
 
@@ -150,7 +155,7 @@ def drill(workshop: Workshop, fault: Fault, kept: Path, verifier: SharedVerifier
             fault.inject(sandbox, fault.severity)
         except FirstfaultError as error:
             return {"fault": fault.name, "skipped": str(error)}
-        workshop._upstream.chat_model = Answerer(sandbox.cases)  # noqa: SLF001
+        workshop._upstream.chat_model = Answerer(sandbox.cases)
         connect(sandbox.home).dispose()
         carry(kept, sandbox.home)
         with sandbox.application() as app:
@@ -218,7 +223,7 @@ def healthy(given: argparse.Namespace) -> None:
     """Streams drawn from the readings of healthy requests, which the part `faults` leaves in bench/out."""
     source = Path("bench/out/healthy.db")
     if not source.exists():
-        raise SystemExit("run the part `faults` first: it leaves the healthy readings in bench/out/healthy.db")
+        raise SystemExit("run the part `faults` first: it leaves healthy readings in bench/out/healthy.db")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / FILE).write_bytes(source.read_bytes())
@@ -238,7 +243,8 @@ def healthy(given: argparse.Namespace) -> None:
                 if raised:
                     break
             quiet += not raised
-            print(f"  stream {seed}: {f'alarm at {number}: {dict(raised)}' if raised else 'quiet'}", flush=True)
+            said = f"alarm at {number}: {dict(raised)}" if raised else "quiet"
+            print(f"  stream {seed}: {said}", flush=True)
         print(f"  {quiet} of {given.streams} streams of {HEALTHY:,} healthy requests without an alert")
 
 
@@ -249,7 +255,7 @@ def dry(one: Reading, number: int) -> Reading:
     return replace(one, trace_id=str(number), values=values)
 
 
-def build_settings():  # noqa: ANN201 - the settings of the shipped defaults
+def build_settings():
     from firstfault.config import Settings
 
     return Settings().override({"monitor.baseline": str(BASELINE)})
@@ -263,7 +269,9 @@ def review(given: argparse.Namespace) -> None:
         errors = []
         for seed in range(given.simulations):
             draw = random.Random(seed)
-            truth = {key: [float(draw.random() < share) for _ in range(n)] for key, (n, share) in strata.items()}
+            truth = {
+                key: [float(draw.random() < share) for _ in range(n)] for key, (n, share) in strata.items()
+            }
             true = sum(map(sum, truth.values())) / total
             sizes = allocate({key: n for key, (n, _) in strata.items()}, 200, special=tuple(strata)[:-1])
             found = rate(
@@ -317,8 +325,8 @@ def overhead(given: argparse.Namespace) -> None:
                 watch.tick()
             judging = (time.process_time() - began) / len(found)
     share = (reading + judging) / asking
-    print(f"  a request takes {asking * 1000:.1f} ms of CPU (extractive, {given.corpus}, {len(SIGNALS)} signals)")
-    print(f"  its reading {reading * 1e6:.0f} µs in the request, storing and judging {judging * 1e6:.0f} µs beside it")
+    print(f"  a request takes {asking * 1000:.1f} ms of CPU (extractive, {given.corpus})")
+    print(f"  its reading {reading * 1e6:.0f} µs in the request, judging {judging * 1e6:.0f} µs beside it")
     print(f"  together {share:.2%}; background scores take at most monitor.cpu_share = 2 % of a core more")
 
 

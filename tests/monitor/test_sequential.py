@@ -111,7 +111,9 @@ def test_an_alarm_ends_when_the_way_back_is_found() -> None:
 
 def test_a_stream_goes_on_from_its_record() -> None:
     draw = random.Random(2)
-    values = [float(draw.random() < 0.05) for _ in range(350)] + [float(draw.random() < 0.6) for _ in range(40)]
+    values = [float(draw.random() < 0.05) for _ in range(350)] + [
+        float(draw.random() < 0.6) for _ in range(40)
+    ]
     whole, parted = stream("unfaithful"), stream("unfaithful")
     at = run(whole, values)
     assert run(parted, values[:340]) is None

@@ -73,7 +73,9 @@ def test_every_stratum_is_drawn_from_and_never_beyond_what_there_is(
         max_size=5,
     )
 )
-def test_an_interval_holds_its_estimate_and_stays_within_0_and_1(cells: list[tuple[int, list[float]]]) -> None:
+def test_an_interval_holds_its_estimate_and_stays_within_0_and_1(
+    cells: list[tuple[int, list[float]]],
+) -> None:
     found = rate([Cell(population=n, values=tuple(values)) for n, values in cells])
     assert found.value is not None
     if found.low is not None and found.high is not None:

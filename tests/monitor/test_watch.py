@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import Engine, insert
+from tests.monitor.conftest import Make
 
 from firstfault.collection.database import writing
 from firstfault.collection.schema import traces
@@ -11,7 +12,6 @@ from firstfault.monitor import Alert, AlertStore, IncidentStore, Readings, postm
 from firstfault.monitor.channels import Message
 from firstfault.monitor.explain import Explanation
 from firstfault.monitor.watch import Watch
-from tests.monitor.conftest import Make
 
 SETTINGS = Settings().override({"monitor.baseline": "100"})
 
@@ -90,7 +90,9 @@ def test_alerts_are_grouped_under_the_earliest_stage(engine: Engine, make: Make)
     assert incident.rules[0] == "far_passages"
 
 
-def test_slowness_goes_behind_what_is_wrong_and_leads_where_nothing_else_is(engine: Engine, make: Make) -> None:
+def test_slowness_goes_behind_what_is_wrong_and_leads_where_nothing_else_is(
+    engine: Engine, make: Make
+) -> None:
     readings = Readings(engine)
     watch = watched(engine)
     readings.add(make(200))
@@ -190,7 +192,13 @@ def test_feedback_is_watched_when_it_comes(engine: Engine, make: Make) -> None:
     readings.add(asked)
     with writing(engine) as connection:
         rows = [
-            {"id": one.trace_id, "at": one.at, "collection": "default", "question": "q", "status": "supported"}
+            {
+                "id": one.trace_id,
+                "at": one.at,
+                "collection": "default",
+                "question": "q",
+                "status": "supported",
+            }
             for one in asked
         ]
         connection.execute(insert(traces), [{**row, "record": b""} for row in rows])
