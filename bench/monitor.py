@@ -4,7 +4,7 @@
 
 `faults`: every fault of the drill library comes into live traffic after a healthy baseline; counted are the
 requests until an incident is open that names the right stage. `healthy`: streams of 20,000 readings drawn
-with replacement from the readings of real healthy requests. `review`: 200 reviews of a stream whose rate is known.
+with replacement from the readings of real healthy requests. `review`: 200 reviews of streams of known rates.
 `overhead`: what a request pays. Nothing here needs a language model.
 """
 

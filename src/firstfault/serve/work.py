@@ -102,10 +102,16 @@ def delete(app: "Application", payload: Any, progress: Progress) -> dict[str, An
 
 def gc(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Drop traces and retired revisions that are older than the retention."""
+    from firstfault.monitor.retention import drop_before
+
     kept = payload["keep_days"]
     days = app.settings.trace.keep_days if kept is None else kept
     before = datetime.now(UTC) - timedelta(days=days)
-    traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
+    at = before.isoformat(timespec="milliseconds")
+    database = connect(app.config.home)
+    drop_before(database, at)
+    database.dispose()
+    traces = app.traces.drop_before(at)
     report = app.collection.gc(before=before)
     progress(1, 1)
     return {"before": before.isoformat(), "traces": traces, **asdict(report)}
