@@ -124,9 +124,12 @@ class Monitoring:
             except queue.Empty:
                 return
             began = time.perf_counter()
-            scores = self._opened(trace.collection)[1].score(trace)
-            self._readings.update_values(trace.id, dict(scores.values))
-            self._watch.feed(scores)
+            sampler = self._opened(trace.collection)[1]
+            scores, canaries = sampler.score(trace), sampler.canaries(trace)
+            lost = {"canary_lost": max(one.values["canary_lost"] for one in canaries)} if canaries else {}
+            self._readings.update_values(trace.id, {**scores.values, **lost})
+            for found in (scores, *canaries):
+                self._watch.feed(found)
             self._budget.spend(time.perf_counter() - began)
             self.scored += 1
 
