@@ -195,7 +195,7 @@ def drill(workshop: Workshop, fault: Fault, kept: Path, verifier: SharedVerifier
 
 def faults(given: argparse.Namespace) -> None:
     cases = cases_of(given.corpus, given.cases)
-    wanted = [fault for fault in FAULTS.values() if not given.only or fault.name in given.only]
+    wanted = [FAULTS[name] for name in given.only] if given.only else list(FAULTS.values())
     with tempfile.TemporaryDirectory() as folder:
         config = build(given.corpus, Path(folder) / "home")
         verifier = SharedVerifier(open_verifier(config.settings.verifier, home=config.home))
