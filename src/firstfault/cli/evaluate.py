@@ -57,7 +57,7 @@ def eval_(
         with case_progress() as progress:
             run = evaluate(app, found, source=str(cases), generation=not no_generation, progress=progress)
         limits = app.settings.evaluate
-    with _runs(given) as store:
+    with opened_runs(given) as store:
         results = list(store.results(run.id).values())
     differences: list[Difference] = []
     if earlier is not None:
@@ -93,7 +93,7 @@ def runs(
     from firstfault.cli import render_runs
     from firstfault.evaluate import gate as gates
 
-    with _runs(state(context)) as store:
+    with opened_runs(state(context)) as store:
         if run_id is None:
             found = store.newest(limit=limit)
             if as_json:
@@ -119,7 +119,7 @@ def compare_runs(
     from firstfault.evaluate.compare import compare
 
     given = state(context)
-    with _runs(given) as store:
+    with opened_runs(given) as store:
         earlier, later = store.get(before), store.get(after)
         differences = compare(
             list(store.results(earlier.id).values()),
@@ -135,7 +135,8 @@ def compare_runs(
 
 
 @contextmanager
-def _runs(given: State) -> "Iterator[RunStore]":
+def opened_runs(given: State) -> "Iterator[RunStore]":
+    """The runs of the home, closed at the end."""
     from firstfault.collection.database import connect
     from firstfault.evaluate import RunStore
 
@@ -150,7 +151,7 @@ def _baseline(given: State, run_id: str | None) -> "Sequence[CaseResult] | None"
     """The results of the baseline, found before anything is run."""
     if run_id is None:
         return None
-    with _runs(given) as store:
+    with opened_runs(given) as store:
         return list(store.results(store.get(run_id).id).values())
 
 

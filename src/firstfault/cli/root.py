@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from firstfault.cli import (
+    advise,
     ask,
     cases,
     corpus,
@@ -64,6 +65,7 @@ diagnose.register(app)
 drill.register(app)
 fix.register(app)
 cases.register(app)
+advise.register(app)
 format_.register(app)
 settings.register(app)
 models.register(app)
