@@ -74,6 +74,8 @@ class ChunkingConfig(Section):
 class SearchConfig(Section):
     """How candidates are found and ranked."""
 
+    enabled: bool = True
+    """Whether answers rest on documents; false asks the generator alone, and nothing can be cited."""
     candidates: int = Field(default=50, ge=1, le=1000)
     """How many each arm (dense, BM25) returns."""
     fusion: Literal["minmax", "rrf"] = "minmax"

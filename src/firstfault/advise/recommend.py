@@ -189,8 +189,8 @@ def _confidence(
 
 
 SUMMARIES: Mapping[Recommendation, str] = {
-    "both": "Retrieval for what changes and must be shown, an adapter for form and tone: start with retrieval, "
-    "add the adapter, and let a bake-off show that it is worth it.",
+    "both": "Retrieval for what changes and must be shown, an adapter for form and tone: start with "
+    "retrieval, add the adapter, and let a bake-off show that it is worth it.",
     "rag": "Retrieval. Nothing here asks for what only a tuned model can do.",
     "fine-tune": "An adapter for form and behaviour, without retrieval: there is no knowledge to look up.",
     "neither yet": "Neither yet: nothing here shows that a prompt to the base model is not enough.",

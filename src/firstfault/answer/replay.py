@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstfault.answer.application import Application
 
 FIRST_STAGE: dict[str, Stage] = {
+    "search.enabled": Stage.FILTER,
     "index.hnsw_ef": Stage.INDEX,
     "search.candidates": Stage.INDEX,
     "search.fusion": Stage.FUSE,
