@@ -18,12 +18,13 @@ def ask(
     where: str | None,
     policy: str | None,
     schema: Mapping[str, Any] | None,
+    adapter: str | None,
     as_json: bool,
 ) -> None:
     """`ask`."""
     from firstfault.cli import render
 
-    document = client.ask(question, where=where, policy=policy, schema=schema)
+    document = client.ask(question, where=where, policy=policy, schema=schema, adapter=adapter)
     if as_json:
         print_json(document)
         return
