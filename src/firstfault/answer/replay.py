@@ -41,6 +41,7 @@ FIRST_STAGE: dict[str, Stage] = {
     "evaluate": Stage.CITE,
     "latency": Stage.CITE,
     "diagnose": Stage.CITE,
+    "bakeoff": Stage.CITE,
     "serve": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""

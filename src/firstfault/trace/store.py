@@ -215,6 +215,4 @@ def status(trace: Trace) -> str:
     if alone or (trace.format is not None and not trace.answer.claims):
         return "unchecked"
     labels = {claim.verdict.label for claim in trace.answer.claims}
-    if labels <= {"supported"}:
-        return "supported"
-    return "partial" if "supported" in labels else "unsupported"
+    return "supported" if labels <= {"supported"} else "partial" if "supported" in labels else "unsupported"
