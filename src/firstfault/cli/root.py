@@ -8,6 +8,7 @@ import typer
 from firstfault.cli import (
     advise,
     ask,
+    bakeoff,
     cases,
     corpus,
     demo,
@@ -66,6 +67,7 @@ drill.register(app)
 fix.register(app)
 cases.register(app)
 advise.register(app)
+bakeoff.register(app)
 format_.register(app)
 settings.register(app)
 models.register(app)
