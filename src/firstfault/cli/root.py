@@ -15,6 +15,7 @@ from firstfault.cli import (
     diagnose,
     drill,
     evaluate,
+    finetune,
     fix,
     keys,
     models,
@@ -65,6 +66,7 @@ evaluate.register(app)
 diagnose.register(app)
 drill.register(app)
 fix.register(app)
+finetune.register(app)
 cases.register(app)
 advise.register(app)
 bakeoff.register(app)

@@ -1,0 +1,197 @@
+"""`finetune`: check data, train an adapter, measure, gate and release it, find what went wrong."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from firstfault.cli.state import Json, print_json, state
+
+if TYPE_CHECKING:
+    from firstfault.finetune.doctor import Given
+
+group = typer.Typer(
+    no_args_is_help=True,
+    help="Teach form with a LoRA adapter: check the data, train, measure, gate, release, diagnose.",
+)
+
+Data = Annotated[Path, typer.Argument(help="Examples: chat JSONL, prompt/completion, Alpaca or ShareGPT.")]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", help="JSON schema that every answer must satisfy.")
+]
+Held = Annotated[Path | None, typer.Option("--validation", help="Held-out examples, never trained on.")]
+Window = Annotated[int, typer.Option(min=64, help="Tokens of prompt and answer together.")]
+
+
+@group.command()
+def check(
+    context: typer.Context,
+    data: Data,
+    validation: Held = None,
+    schema: SchemaFile = None,
+    context_window: Window = 2048,
+    rows: Annotated[int, typer.Option(min=0, help="Rows shown for each finding.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Find what is wrong with training data, with the rows behind it; exit 1 when a check fails."""
+    from firstfault.cli import render, render_finetune
+    from firstfault.finetune import doctor
+    from firstfault.finetune.data import read_dataset
+
+    made = doctor.check(read_dataset(data), _given(context, validation, schema, context_window))
+    if as_json:
+        print_json(doctor.summary(made))
+    else:
+        render_finetune.examination(render.console(), made, rows=rows)
+    if made.failed:
+        raise typer.Exit(1)
+
+
+@group.command()
+def split(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for train.jsonl and validation.jsonl.")],
+    share: Annotated[float, typer.Option(help="Share that is held out.")] = 0.1,
+    by: Annotated[str | None, typer.Option(help="Key of the rows that belong together, e.g. source.")] = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Hold examples out for validation; related ones stay together, labels keep their shares."""
+    from firstfault.finetune import cleaning
+    from firstfault.finetune.data import read_dataset, write_dataset
+
+    made = cleaning.split(read_dataset(data).rows, validation=share, by=by, seed=seed)
+    files = {"train": out / "train.jsonl", "validation": out / "validation.jsonl"}
+    write_dataset(made.training, files["train"])
+    write_dataset(made.validation, files["validation"])
+    sizes = {"training": len(made.training), "validation": len(made.validation), "groups": made.groups}
+    if as_json:
+        print_json({**sizes, "files": {name: str(path) for name, path in files.items()}})
+        return
+    typer.echo(f"{len(made.training):,} for training → {files['train']}")
+    typer.echo(f"{len(made.validation):,} held out → {files['validation']}")
+    typer.echo(f"{made.groups:,} groups, none on both sides")
+
+
+@group.command()
+def clean(
+    context: typer.Context,
+    data: Data,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The cleaned file; reasons go to OUT.changes.jsonl.")
+    ],
+    validation: Held = None,
+    schema: SchemaFile = None,
+    context_window: Window = 2048,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="Drop these rows too: label_errors, language, changing_facts. Repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Mend what is plainly meant, drop what cannot be learnt from, and write a reason for each row."""
+    from collections import Counter
+    from dataclasses import asdict
+
+    from firstfault.errors import InputError
+    from firstfault.finetune import cleaning
+    from firstfault.finetune.data import read_dataset, write_dataset
+
+    dataset = read_dataset(data)
+    made = cleaning.clean(dataset, _given(context, validation, schema, context_window), drop=drop or ())
+    write_dataset(made.rows, out)
+    reasons = out.with_name(f"{out.name}.changes.jsonl")
+    try:
+        lines = [json.dumps(asdict(change), ensure_ascii=False) for change in made.changes]
+        reasons.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{reasons} cannot be written: {error.strerror}.", hint="Check the path.") from error
+    counts = Counter((change.action, change.check) for change in made.changes)
+    if as_json:
+        done = [{"action": action, "check": name, "rows": n} for (action, name), n in counts.items()]
+        print_json({"kept": len(made.rows), "changes": done, "out": str(out), "reasons": str(reasons)})
+        return
+    for (action, name), number in counts.items():
+        typer.echo(f"  {number:>6,} {action}: {name}")
+    typer.echo(f"{len(made.rows):,} of {len(dataset.rows) + len(dataset.unreadable):,} rows kept → {out}")
+    typer.echo(f"why, row by row → {reasons}")
+
+
+def _given(context: typer.Context, validation: Path | None, schema: Path | None, window: int) -> "Given":
+    """What the doctor can know: held-out rows, the schema, the corpus of the home when there is one."""
+    from firstfault.collection.database import FILE
+    from firstfault.finetune.data import read_dataset
+    from firstfault.finetune.doctor import Given
+    from firstfault.structured import read_schema
+
+    documents: list[str] = []
+    shared = state(context)
+    if (shared.config.home / FILE).exists():
+        documents = _documents(shared.config.home, shared.collection)
+    return Given(
+        validation=read_dataset(validation) if validation else None,
+        schema=read_schema(schema) if schema else None,
+        context_window=window,
+        documents=documents,
+    )
+
+
+def _documents(home: Path, collection: str) -> list[str]:
+    """Live texts of a collection, read without its lock; none when there is no such collection."""
+    from sqlalchemy import select
+
+    from firstfault.collection.database import connect, reading
+    from firstfault.collection.schema import collections, documents
+
+    engine = connect(home, create=False)
+    query = select(documents.c.text).join(collections, collections.c.id == documents.c.collection_id)
+    query = query.where(collections.c.name == collection, documents.c.valid_to.is_(None))
+    try:
+        with reading(engine) as connection:
+            return list(connection.scalars(query))
+    finally:
+        engine.dispose()
+
+
+@group.command()
+def releases(context: typer.Context, name: str | None = None, as_json: Json = False) -> None:
+    """List the releases of every adapter, newest first, and which one each name points to."""
+    from firstfault.finetune import list_releases
+
+    found = list_releases(state(context).config.home, name)
+    if as_json:
+        from dataclasses import asdict
+
+        print_json({"releases": [{**asdict(one), "folder": str(one.folder)} for one in found]})
+        return
+    for one in found:
+        mark = "●" if one.current else " "
+        typer.echo(
+            f"{mark} {one.name}-{one.number}  {one.at[:19]}  {one.digest[:12]}  for {one.base}  {one.run_id}"
+        )
+    if not found:
+        typer.echo("nothing released yet: firstfault finetune release RUN NAME", err=True)
+
+
+@group.command()
+def rollback(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The adapter.")],
+    as_json: Json = False,
+) -> None:
+    """Point a name to the release before its current one, at once."""
+    from dataclasses import asdict
+
+    from firstfault.finetune import rollback as back
+
+    made = back(state(context).config.home, name)
+    if as_json:
+        print_json({**asdict(made), "folder": str(made.folder)})
+        return
+    typer.echo(f"{name} is {name}-{made.number} of {made.at[:19]} again ({made.digest[:12]})")
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the group on the root."""
+    app.add_typer(group, name="finetune")
