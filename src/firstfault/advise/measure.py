@@ -105,29 +105,40 @@ def of_run(results: Sequence[CaseResult], limits: Limits) -> Measured:
     )
 
 
+DEFECTS = (
+    "readable",
+    "duplicates",
+    "near_duplicates",
+    "contradictory_answers",
+    "label_errors",
+    "trainable",
+    "consistent_format",
+    "template_marks",
+)
+"""Checks of the dataset doctor that say something about the quality of an example."""
+
+
 def of_examples(path: Path, limits: Limits, schema: "Schema | None") -> Iterator[Measured]:
-    """How many different examples a file holds, and how many of them are copies or break the schema.
+    """How many different examples a file holds, and in how many of them the dataset doctor finds a defect.
 
     Raises:
         InputError: the file cannot be read.
     """
-    from firstfault.structured.examples import read_examples
-    from firstfault.structured.repair import examine
+    from firstfault.finetune.data import read_dataset
+    from firstfault.finetune.doctor import Given, check
 
-    texts = [" ".join(example.text.split()) for example in read_examples(path)]
-    distinct = dict.fromkeys(texts)
-    invalid = sum(bool(examine(text, schema).problems) for text in distinct) if schema else 0
+    data = read_dataset(path)
+    made = check(data, Given(schema=schema))
+    total = len(data.rows) + len(data.unreadable)
+    distinct = len({(row.prompt, row.target) for row in data.rows})
     yield Measured(
-        key="examples",
-        value=float(len(distinct) - invalid),
-        detail=f"{path}: {len(texts):,} examples, {len(distinct):,} different"
-        + (f", {len(distinct) - invalid:,} valid under the schema" if schema else ""),
+        key="examples", value=float(distinct), detail=f"{path}: {total:,} examples, {distinct:,} different"
     )
-    if not texts:
-        return
-    bad = (len(texts) - len(distinct) + invalid) / len(texts)
+    found = [one for one in made.checks if one.rows and one.verdict.name in DEFECTS]
+    bad = len({place for one in found for place in one.rows}) / total
     value = "poor" if bad >= limits.poor_examples else "mixed" if bad >= limits.mixed_examples else None
-    detail = f"{path}: {bad:.1%} are copies" + (" or break the schema" if schema else "")
+    names = f" ({', '.join(one.verdict.name for one in found)})" if found else ""
+    detail = f"{path}: the doctor finds a defect in {bad:.1%} of the examples{names}"
     yield Measured(
         key="example_quality",
         value=value,

@@ -16,6 +16,7 @@ from firstfault.cli import (
     drill,
     evaluate,
     finetune,
+    finetune_data,
     fix,
     keys,
     models,
@@ -67,6 +68,7 @@ diagnose.register(app)
 drill.register(app)
 fix.register(app)
 finetune.register(app)
+finetune_data.register(finetune.group)
 cases.register(app)
 advise.register(app)
 bakeoff.register(app)
