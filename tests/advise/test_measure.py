@@ -1,10 +1,12 @@
 """Measurements, over a real collection whose clock is set back."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.diagnose.conftest import CASES
 
 import firstfault
 from firstfault.advise import Measured, shipped
@@ -110,7 +112,8 @@ def test_recorded_requests(home: Path) -> None:
 
 def test_examples(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
-    data.write_text("".join(f'{{"prompt": "q", "completion": "a {n}"}}\n' for n in range(50)))
+    rows = [{"prompt": case.question, "completion": case.evidence[0].quote} for case in CASES]
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     found = list(of_examples(data, LIMITS, None))
-    assert measured(found, "examples").value == 50
+    assert measured(found, "examples").value == len(CASES)
     assert measured(found, "example_quality").value is None

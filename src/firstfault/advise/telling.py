@@ -60,6 +60,8 @@ def until_then(card: Scorecard) -> str | None:
     found = card.conclusion
     if found.recommended is not None or not found.open:
         return None
+    if card.against in found.open:
+        return f"Until then start with {card.against}, the default: nothing shows that another arm is better."
     return f"Until then keep to the simplest of them, {found.open[0]}: nothing shows that more is worth it."
 
 

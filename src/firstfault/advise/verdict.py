@@ -40,6 +40,8 @@ class Duel:
     """Whether this arm is surely worse."""
     cases_needed: int | None
     """To see a difference as large as the margin with 80 % power; None where it is surely worse already."""
+    cases_to_confirm: int | None
+    """The same for a difference as large as the one that was seen; None too where none was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +103,17 @@ def conclude(
     needed = max(needed, len(shared) + 1)
     names = ", ".join(arm.name for arm in contenders)
     summary = (
-        f"The evidence is not enough: {names} cannot be told apart on {len(shared):,} cases; about "
-        f"{needed:,} would show a difference of {margin:g}."
+        f"The evidence is not enough: {names} cannot be told apart on {len(shared):,} cases. About "
+        f"{needed:,} would show a difference of {margin:g}"
     )
+    seen = [duel for duel in duels if duel.cases_to_confirm is not None]
+    if seen:
+        largest = max(seen, key=lambda duel: duel.delta)
+        summary += (
+            f"; about {largest.cases_to_confirm:,} one as large as that between {best.name} and {largest.arm} "
+            f"here ({largest.delta:+.3f})"
+        )
+    summary += "."
     return _undecided(contenders, summary, best=best, duels=duels, needed=needed)
 
 
@@ -153,6 +163,9 @@ def _duels(
                 n=len(cases),
                 worse=worse,
                 cases_needed=None if worse else cases_needed(differences, margin),
+                cases_to_confirm=None
+                if worse or found.value <= 0
+                else max(cases_needed(differences, found.value), len(cases) + 1),
             )
         )
     return made
