@@ -116,3 +116,9 @@ def test_never_stronger_than_the_evidence(values: list[float], draw: random.Rand
         assert any(duel.worse for duel in shuffled.duels) or shuffled.decision == "as good and simpler"
     if len(values) < 6:
         assert shuffled.recommended is None
+
+
+def test_where_every_arm_fails_none_is_recommended() -> None:
+    found = concluded({"base": [0.0] * 200, "rag": [0.0] * 200})
+    assert found.recommended is None
+    assert "No arm does what is asked" in found.summary

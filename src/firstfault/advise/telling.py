@@ -26,6 +26,7 @@ ROWS: tuple[tuple[str, str], ...] = (
 """Metric → how it is called, in the order in which it is shown."""
 
 MOST_FAULTS = 3
+HALF = 0.5
 LABELS = dict(ROWS) | {"latency_first_token": "first token, ms", "latency_total": "total, ms"}
 
 
@@ -40,7 +41,7 @@ def headline(card: Scorecard) -> str:
 def established(card: Scorecard) -> list[str]:
     """What holds whichever of the arms in question is the best."""
     found = card.conclusion
-    if found.recommended is not None or len(found.open) < 2:
+    if found.recommended is not None or not found.duels:
         return []
     known = [
         text
@@ -58,7 +59,7 @@ def established(card: Scorecard) -> list[str]:
 def until_then(card: Scorecard) -> str | None:
     """What to do while the evidence is not enough."""
     found = card.conclusion
-    if found.recommended is not None or not found.open:
+    if found.recommended is not None or not found.duels:
         return None
     if card.against in found.open:
         return f"Until then start with {card.against}, the default: nothing shows that another arm is better."
@@ -70,10 +71,16 @@ def caveats(card: Scorecard) -> list[str]:
     name = card.conclusion.recommended
     if name is None:
         return []
+    chosen = next(one for one in card.arms if one.name == name)
+    value = chosen.value(QUALITY)
+    low = (
+        [f"{name} gets less than half of what is asked for: quality {number(value)}"]
+        if value is not None and value < HALF
+        else []
+    )
     worse = [one for one in card.differences.get(name, ()) if one.verdict == "worse"]
-    told = [f"{name} is worse than {card.against} in {difference(one)}" for one in worse]
-    arm = next(one for one in card.arms if one.name == name)
-    if not arm.retrieves:
+    told = low + [f"{name} is worse than {card.against} in {difference(one)}" for one in worse]
+    if not chosen.retrieves:
         told.append(f"{name} cites nothing: no answer can be checked against a source")
     return told
 

@@ -80,6 +80,10 @@ def conclude(
         summary = "No case has a quality in every arm."
         return _undecided(measured, summary, best=None, duels=(), needed=None)
     means = {arm.name: math.fsum(values[arm.name][case] for case in shared) / len(shared) for arm in measured}
+    if max(means.values()) <= margin:
+        most = max(means.values())
+        summary = f"No arm does what is asked: the best quality is {most:.3f}. See their first faults."
+        return _undecided(measured, summary, best=None, duels=(), needed=None)
     best = max(measured, key=lambda arm: (means[arm.name], -measured.index(arm)))
     others = [arm for arm in measured if arm is not best]
     duels = tuple(_duels(best, others, values, sorted(shared), margin))
@@ -110,7 +114,7 @@ def conclude(
     if seen:
         largest = max(seen, key=lambda duel: duel.delta)
         summary += (
-            f"; about {largest.cases_to_confirm:,} one as large as that between {best.name} and {largest.arm} "
+            f"; about {largest.cases_to_confirm:,} one as large as between {best.name} and {largest.arm} "
             f"here ({largest.delta:+.3f})"
         )
     summary += "."
