@@ -81,7 +81,8 @@ def test_readable_sources_do_not_make_documents_good(home: Path) -> None:
 
 @pytest.mark.parametrize(("missing", "share"), [(0, 1.0), (5, 0.8)])
 def test_share_of_cases_whose_evidence_is_stored(missing: int, share: float) -> None:
-    states: list[EvidenceState] = ["missing_document"] * missing + ["not_in_context"] * (25 - missing)
+    gone: list[EvidenceState] = ["missing_document"] * missing
+    there: list[EvidenceState] = ["not_in_context"] * (25 - missing)
     results = [
         CaseResult(
             case_id=str(number),
@@ -93,7 +94,7 @@ def test_share_of_cases_whose_evidence_is_stored(missing: int, share: float) -> 
             scores=unmeasured("not asked"),
             timings_ms={},
         )
-        for number, state in enumerate(states)
+        for number, state in enumerate(gone + there)
     ]
     assert of_run(results, LIMITS).value == share
     assert of_run(results[:3], LIMITS).value is None

@@ -102,8 +102,8 @@ def test_more_examples_never_speak_against_tuning(given_: dict[str, Any]) -> Non
 
 
 def test_rules_ask_only_for_answers_that_can_be_given_and_causes_that_are_known() -> None:
-    for table in (*RULES.rules, *RULES.risks):
-        for key, values in table.when.items():
+    for when in (*(rule.when for rule in RULES.rules), *(risk.when for risk in RULES.risks)):
+        for key, values in when.items():
             assert set(values) <= set(RULES.questions[key].values()), (key, values)
     known = {entry.cause for entry in Playbook.load()}
     assert {cause for risk in RULES.risks for cause in risk.causes} <= known
