@@ -72,7 +72,7 @@ answers = st.fixed_dictionaries(
     optional={
         key: st.sampled_from(question.values())
         if question.options
-        else st.floats(min_value=0, max_value=20_000)
+        else st.floats(min_value=0, max_value=min(question.most, 20_000))
         for key, question in RULES.questions.items()
     },
 )

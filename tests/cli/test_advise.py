@@ -52,6 +52,7 @@ def test_the_questionnaire_is_a_file_to_be_filled_in(run: Run, tmp_path: Path) -
         ("citations=yes", "Answer one of: required, useful, unneeded."),
         ("examples=many", "number"),
         ("examples", "key=value"),
+        ("answerable=90", "from 0 to 1"),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(run: Run, tmp_path: Path, answer: str, hint: str) -> None:

@@ -36,6 +36,8 @@ class Question(_Table):
     options: dict[str, str] = Field(default_factory=dict)
     """Answer → what it means; empty where a number is asked for."""
     bands: tuple[Band, ...] = ()
+    most: float = float("inf")
+    """The largest number that is an answer."""
     worse_only: bool = False
     """Whether a measurement counts only where it is worse than the answer: later among the options."""
 
@@ -60,7 +62,7 @@ class Question(_Table):
         return next(band.name for band in self.bands if band.below is None or number < band.below)
 
     def number(self, value: str | float) -> float:
-        """An answer as a number, 0 or more.
+        """An answer as a number, from 0 to the largest that makes sense.
 
         Raises:
             InputError: it is none.
@@ -69,9 +71,11 @@ class Question(_Table):
             number = float(value)
         except ValueError:
             number = -1.0
-        if not 0 <= number < float("inf"):
+        if not 0 <= number <= self.most or number == float("inf"):
+            limit = f"from 0 to {self.most:g}" if self.most < float("inf") else "0 or more"
             raise InputError(
-                f"{self.key} = {value!r} is no number: {self.ask}", hint="Answer with a number, 0 or more."
+                f"{self.key} = {value!r} is no answer to: {self.ask}",
+                hint=f"Answer with a number, {limit}.",
             )
         return number
 
