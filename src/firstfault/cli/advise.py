@@ -100,8 +100,8 @@ def _home(given: State, rules: "Rules", allowed: float | None) -> "tuple[list[Me
     """What the home shows, and whether it holds documents. A home that is not there shows nothing."""
     from firstfault.advise import Measured
     from firstfault.advise.measure import of_documents, of_run, of_traces
-    from firstfault.cli.evaluate import opened_runs
-    from firstfault.errors import LockedError, MissingError
+    from firstfault.cli.evaluate import stored
+    from firstfault.errors import InputError, LockedError, MissingError
 
     config, limits = given.config, rules.measured
     if not config.home.exists():
@@ -120,9 +120,10 @@ def _home(given: State, rules: "Rules", allowed: float | None) -> "tuple[list[Me
     except LockedError as error:
         measured.append(Measured(key="knowledge_changes", value=None, detail=error.message))
         has_documents = True
-    with opened_runs(given) as store:
-        finished = next((run for run in store.newest() if run.finished), None)
-        results = list(store.results(finished.id).values()) if finished is not None else []
+    try:
+        _, results = stored(given, "last")
+    except InputError:  # nothing was evaluated yet
+        results = []
     measured.append(of_run(results, limits))
     with given.traces() as recorded:
         seen = [one for one in recorded.newest(limit=MOST_TRACES) if one.collection == given.collection]

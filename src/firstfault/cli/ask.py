@@ -47,9 +47,11 @@ def ask(
     if server is not None:
         from firstfault.cli import remote
 
-        remote.ask(
+        valid = remote.ask(
             server, question, where=where, policy=policy, schema=shape, adapter=adapter, as_json=as_json
         )
+        if not valid:
+            raise typer.Exit(1)
         return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
