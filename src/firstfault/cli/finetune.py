@@ -1,5 +1,6 @@
 """`finetune`: check data, train an adapter, measure, gate and release it, find what went wrong."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from firstfault.cli.state import Json, print_json, state
 
 if TYPE_CHECKING:
     from firstfault.finetune.doctor import Given
+    from firstfault.finetune.runs import TrainingRun
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -92,7 +94,6 @@ def clean(
 ) -> None:
     """Mend what is plainly meant, drop what cannot be learnt from, and write a reason for each row."""
     from collections import Counter
-    from dataclasses import asdict
 
     from firstfault.errors import InputError
     from firstfault.finetune import cleaning
@@ -103,7 +104,7 @@ def clean(
     write_dataset(made.rows, out)
     reasons = out.with_name(f"{out.name}.changes.jsonl")
     try:
-        lines = [json.dumps(asdict(change), ensure_ascii=False) for change in made.changes]
+        lines = [json.dumps(dataclasses.asdict(change), ensure_ascii=False) for change in made.changes]
         reasons.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{reasons} cannot be written: {error.strerror}.", hint="Check the path.") from error
@@ -154,6 +155,203 @@ def _documents(home: Path, collection: str) -> list[str]:
         engine.dispose()
 
 
+Run = Annotated[str, typer.Argument(help="Training run; the beginning of its id will do, or last.")]
+
+
+@group.command()
+def train(
+    context: typer.Context,
+    data: Data,
+    validation: Held = None,
+    schema: SchemaFile = None,
+    model: Annotated[
+        str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A value of the recipe: name=value. Repeatable.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="General examples to mix in; else the base model's own answers.")
+    ] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="Chat template (Jinja) instead of the model's own.")
+    ] = None,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a LoRA adapter: recipe and estimate first, then with guards; exit 1 when a guard ended it."""
+    from firstfault.cli import render, render_finetune
+    from firstfault.cli.progress import case_progress
+    from firstfault.cli.state import pairs
+    from firstfault.finetune import cleaning, extra, line
+    from firstfault.finetune.data import read_dataset
+    from firstfault.structured import read_schema
+
+    extra.load("torch")
+    from firstfault.finetune.train import plan
+
+    shared = state(context)
+    home = shared.config.home
+    rows = read_dataset(data).rows
+    if validation is None:
+        apart = cleaning.split(rows)
+        rows, held = apart.training, apart.validation
+    else:
+        held = read_dataset(validation).rows
+    err = render.console(stderr=True)
+    with case_progress("general examples for replay") as bar:
+        made = plan(
+            rows,
+            held,
+            model=model or shared.config.settings.generator.model,
+            home=home,
+            given=dict(pairs(set_ or (), "--set")),
+            replay=read_dataset(replay).rows if replay else None,
+            schema=read_schema(schema) if schema else None,
+            template=template.read_text(encoding="utf-8") if template else None,
+            progress=bar,
+        )
+    run, trainer = line.begin(home, made)
+    estimate = trainer.estimate()
+    render_finetune.plan(err, made, estimate, run.id)
+    if plan_only:
+        if as_json:
+            print_json({"run_id": run.id, **made.document(), "estimate": dataclasses.asdict(estimate)})
+        return
+    done = line.train(home, run, trainer, listen=render_finetune.listener(err))
+    _trained(done, as_json=as_json)
+
+
+@group.command()
+def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+    """Go on with a training that was interrupted, from its last checkpoint."""
+    from firstfault.cli import render, render_finetune
+    from firstfault.finetune import line
+
+    home = state(context).config.home
+    found = _run(context, run)
+    trainer = line.resume(home, found)
+    done = line.train(home, found, trainer, listen=render_finetune.listener(render.console(stderr=True)))
+    _trained(done, as_json=as_json)
+
+
+def _trained(done: "TrainingRun", *, as_json: bool) -> None:
+    from firstfault.cli import render, render_finetune
+
+    if as_json:
+        print_json({"run_id": done.id, "status": done.status, **done.record})
+    else:
+        render_finetune.trained(render.console(), done)
+    if done.status != "trained":
+        raise typer.Exit(1)
+
+
+@group.command()
+def bench(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+    """Measure abilities, task and serving with the adapter and without it, item by item."""
+    from firstfault.cli import render, render_finetune
+    from firstfault.cli.progress import trial_progress
+    from firstfault.finetune import line
+
+    home = state(context).config.home
+    with trial_progress() as told:
+        done = line.measure(home, _run(context, run), told=told)
+    if as_json:
+        print_json({"run_id": done.id, "bench": done.record["bench"]})
+        return
+    render_finetune.measured(render.console(), done)
+
+
+@group.command()
+def gate(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+    """Hold a run against every gate; exit 1 when one fails."""
+    from firstfault.cli import render
+    from firstfault.finetune import line
+    from firstfault.finetune.gates import passed
+
+    found = _run(context, run)
+    verdicts = line.judge(state(context).config.home, found)
+    if as_json:
+        print_json(
+            {
+                "run_id": found.id,
+                "passed": passed(verdicts),
+                "gates": [dataclasses.asdict(v) for v in verdicts],
+            }
+        )
+    else:
+        out = render.console()
+        render.verdicts(out, verdicts)
+        out.print(
+            "every gate passed" if passed(verdicts) else f"next: firstfault finetune diagnose {found.id}"
+        )
+    if not passed(verdicts):
+        raise typer.Exit(1)
+
+
+@group.command()
+def release(
+    context: typer.Context,
+    run: Run,
+    name: Annotated[str, typer.Argument(help="Name of the adapter, e.g. tickets.")],
+    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    as_json: Json = False,
+) -> None:
+    """Make the adapter of a run the current release of a name, if every gate passes."""
+    from firstfault.finetune import line
+
+    made = line.release(state(context).config.home, _run(context, run), name, licence=licence)
+    if as_json:
+        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
+        return
+    typer.echo(f"{name} is {name}-{made.number} now ({made.digest[:12]}): {made.folder}")
+    typer.echo(f'  next: firstfault ask "..." --adapter {name}')
+
+
+@group.command()
+def runs(context: typer.Context, as_json: Json = False) -> None:
+    """List training runs, newest first."""
+    from firstfault.finetune.runs import open_runs
+
+    store = open_runs(state(context).config.home)
+    try:
+        found = store.newest()
+    finally:
+        store.close()
+    if as_json:
+        print_json({"runs": [{"id": run.id, "at": run.at, "status": run.status} for run in found]})
+        return
+    for run in found:
+        number, model = run.record["data"]["training"], run.record["base"]["name"]
+        typer.echo(f"{run.id}  {run.at[:19]}  {run.status:<8}  {number:>6,} examples  {model}")
+
+
+@group.command()
+def show(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+    """Everything that was recorded about a training run, with its curves."""
+    from firstfault.cli import render, render_finetune
+
+    found = _run(context, run)
+    if as_json:
+        print_json({"run_id": found.id, "at": found.at, "status": found.status, **found.record})
+        return
+    out = render.console()
+    render_finetune.settings(out, found.record["recipe"]["settings"])
+    render_finetune.trained(out, found)
+    if found.record.get("bench"):
+        render_finetune.measured(out, found)
+
+
+def _run(context: typer.Context, run: str) -> "TrainingRun":
+    from firstfault.finetune.runs import open_runs
+
+    store = open_runs(state(context).config.home)
+    try:
+        return store.get(run)
+    finally:
+        store.close()
+
+
 @group.command()
 def releases(context: typer.Context, name: str | None = None, as_json: Json = False) -> None:
     """List the releases of every adapter, newest first, and which one each name points to."""
@@ -161,9 +359,7 @@ def releases(context: typer.Context, name: str | None = None, as_json: Json = Fa
 
     found = list_releases(state(context).config.home, name)
     if as_json:
-        from dataclasses import asdict
-
-        print_json({"releases": [{**asdict(one), "folder": str(one.folder)} for one in found]})
+        print_json({"releases": [{**dataclasses.asdict(one), "folder": str(one.folder)} for one in found]})
         return
     for one in found:
         mark = "●" if one.current else " "
@@ -181,13 +377,11 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Point a name to the release before its current one, at once."""
-    from dataclasses import asdict
-
     from firstfault.finetune import rollback as back
 
     made = back(state(context).config.home, name)
     if as_json:
-        print_json({**asdict(made), "folder": str(made.folder)})
+        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
         return
     typer.echo(f"{name} is {name}-{made.number} of {made.at[:19]} again ({made.digest[:12]})")
 

@@ -347,6 +347,13 @@ def shape(target: str) -> str:
     return "prose"
 
 
+def taught(rows: Sequence[Row]) -> str | None:
+    """The JSON form that nearly all answers have; None = no such form is taught."""
+    counts = Counter(shape(row.target) for row in rows)
+    common, number = counts.most_common(1)[0]
+    return common if common.startswith("JSON") and number >= 0.9 * counts.total() else None
+
+
 def _formats(rows: Sequence[Row], schema: "Schema | None") -> Iterator[Check]:
     from firstfault.structured.examples import Example, cover, style
     from firstfault.structured.repair import examine
