@@ -78,7 +78,9 @@ SETTINGS = {
     "diagnose.budget": "0",
     "generator.timeout_s": "600",
 }
-"""The form is left to the model: what constraining brings is measured by bench/format.py."""
+"""The form is left to the model, but for one arm."""
+CONSTRAINED = {"format.constrain": True, "format.retries": 2}
+"""Retrieval with the output held to its schema while it is written: an arm of one's own."""
 
 
 def venues() -> list[str]:
@@ -219,7 +221,11 @@ def run(folder: Path, adapter: str | None, count: int, tasks: list[str]) -> None
         found = read_cases(folder / ("both.jsonl" if task == "few" else f"{task}.jsonl"))
         found = found[: 5 if task == "few" else count]
         began = time.perf_counter()
-        card = bakeoff(config, found, arms(config.settings, adapter=adapter), source=task)
+        own = {} if task == "knowledge" else {"constrained": CONSTRAINED}
+        settings = config.settings.model_copy(
+            update={"bakeoff": config.settings.bakeoff.model_copy(update={"arms": own})}
+        )
+        card = bakeoff(config, found, arms(settings, adapter=adapter), source=task)
         (folder / f"{task}.html").write_text(page(card), encoding="utf-8")
         _told(task, card, time.perf_counter() - began)
 
