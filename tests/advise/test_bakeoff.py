@@ -10,12 +10,13 @@ from tests.diagnose.conftest import CASES, UNANSWERABLE
 
 from firstfault.advise import telling
 from firstfault.advise.arms import arms
-from firstfault.advise.bakeoff import bakeoff, plan
+from firstfault.advise.bakeoff import abilities_of, bakeoff, plan
 from firstfault.advise.page import page
 from firstfault.advise.scorecard import Scorecard
 from firstfault.advise.scorecard_markdown import markdown
-from firstfault.config import load
-from firstfault.types import Case
+from firstfault.config import Settings, load
+from firstfault.finetune import Candidate, publish
+from firstfault.types import Case, Verdict
 
 FORM = {
     "type": "object",
@@ -156,3 +157,18 @@ def test_every_arm_has_what_the_front_needs(home: Path, models: Models, name: st
     card = baked(home, models, CASES[:2])
     assert all(arm.value(name) is not None for arm in card.arms)
     assert any(arm.on_front for arm in card.arms)
+
+
+def test_abilities_come_from_the_gates_of_a_release(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "a.gguf"
+    file.write_text("weights")
+    verdicts = (
+        Verdict(name="ability:arithmetic", status="ok", reason="0.400 → 0.390 right"),
+        Verdict(name="applied", status="ok"),
+    )
+    publish(home, "town", Candidate(gguf=file, base="m", base_digest="d", verdicts=verdicts))
+    of_release, of_file = (
+        arms(Settings(), adapter=name, wanted=["hybrid"])[0] for name in ("town", str(file))
+    )
+    assert [one.name for one in abilities_of(home, of_release)] == ["ability:arithmetic"]
+    assert abilities_of(home, of_file) == ()

@@ -24,7 +24,9 @@ from firstfault.errors import InputError
 from firstfault.evaluate import RunStore, evaluate
 from firstfault.evaluate.compare import compare
 from firstfault.evaluate.run import TOKENS_PER_PASSAGE_FRAME, finished
-from firstfault.types import Case, CaseResult, Run
+from firstfault.finetune import open_release
+from firstfault.models.adapters import is_path
+from firstfault.types import Case, CaseResult, Run, Verdict
 
 if TYPE_CHECKING:
     from firstfault.models.store import ProgressCallback
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many cases are done, and of how many."""
 
+ABILITY = "ability:"
+"""How the gates of a release name the verdict on an ability."""
 FOLDER = "bakeoff"
 """Of the home, where the first faults of the arms are kept."""
 
@@ -125,7 +129,8 @@ def bakeoff(
                     run,
                     results[arm.name],
                     traces,
-                    faults,
+                    faults=faults,
+                    abilities=abilities_of(app.config.home, arm),
                     reused=reused,
                     limits=config.settings.evaluate,
                 )
@@ -232,6 +237,15 @@ def _faults(
     ]
     _keep(file, [asdict(fault) for fault in faults])
     return tuple(faults)
+
+
+def abilities_of(home: Path, arm: Arm) -> tuple[Verdict, ...]:
+    """What the gates measured before the adapter was released; nothing for one that was not."""
+    name = arm.settings.generator.adapter
+    if name is None or arm.settings.generator.kind != "llama" or is_path(name):
+        return ()
+    verdicts = open_release(home, name).verdicts
+    return tuple(one for one in verdicts if one.name.startswith(ABILITY))
 
 
 def _keep(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:

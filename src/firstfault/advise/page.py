@@ -54,10 +54,15 @@ def _page(card: Scorecard) -> Iterator[str]:
     yield f'<p class="dim">{escape("; ".join(notes))}</p>'
     yield "<h2>First faults</h2>"
     rows = [
-        [escape(arm.name), escape(arm.summary), "<br>".join(escape(one) for one in telling.faults(arm))]
+        [
+            escape(arm.name),
+            escape(arm.summary),
+            "<br>".join(escape(one) for one in telling.faults(arm)),
+            escape(telling.abilities(arm)),
+        ]
         for arm in card.arms
     ]
-    yield _table(["arm", "what it is", "what breaks first"], rows, left=True)
+    yield _table(["arm", "what it is", "what breaks first", "abilities"], rows, left=True)
     for name, differences in card.differences.items():
         yield f"<h2>{escape(name)} against {escape(card.against)}</h2>"
         rows = [

@@ -11,7 +11,7 @@ from firstfault.config import BakeoffConfig, EvaluateConfig
 from firstfault.evaluate import statistics
 from firstfault.evaluate.aggregate import DIGITS, aggregate
 from firstfault.evaluate.compare import Difference
-from firstfault.types import CaseResult, Metric, Run, Scalar, Trace
+from firstfault.types import CaseResult, Metric, Run, Scalar, Trace, Verdict
 
 PER = 1_000
 """Answers that money is told for."""
@@ -56,6 +56,10 @@ class ArmScore:
     money_reason: str
     faults: tuple[Fault, ...]
     """The first faults, the primary one first."""
+    abilities: tuple[Verdict, ...]
+    """What the adapter did to each ability of the base model, from the gates of its release."""
+    abilities_reason: str
+    """Why there are none."""
     on_front: bool = False
     """Whether no other arm is as good, as fast and as cheap, and better in one of the three."""
 
@@ -90,8 +94,9 @@ def score(
     run: Run,
     results: Sequence[CaseResult],
     traces: Mapping[str, Trace],
-    faults: tuple[Fault, ...],
     *,
+    faults: tuple[Fault, ...],
+    abilities: tuple[Verdict, ...],
     reused: bool,
     limits: EvaluateConfig,
 ) -> ArmScore:
@@ -120,7 +125,15 @@ def score(
         money=money,
         money_reason=reason,
         faults=faults,
+        abilities=abilities,
+        abilities_reason="" if abilities else _why_no_abilities(arm),
     )
+
+
+def _why_no_abilities(arm: Arm) -> str:
+    if not arm.tuned:
+        return "the base model's own"
+    return "no release of this adapter was measured: firstfault finetune bench"
 
 
 def front(scores: Sequence[ArmScore]) -> tuple[ArmScore, ...]:

@@ -36,6 +36,7 @@ def _lines(card: Scorecard) -> Iterator[str]:
     for arm in card.arms:
         yield f"- **{arm.name}**: {_cell(arm.summary)}; run `{arm.run_id}`"
         yield from (f"  - {fault}" for fault in telling.faults(arm))
+        yield f"  - abilities: {telling.abilities(arm)}"
     for name, differences in card.differences.items():
         yield from ("", f"## {name} against {card.against}", "")
         yield from (

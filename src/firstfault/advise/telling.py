@@ -137,6 +137,13 @@ def faults(arm: ArmScore) -> list[str]:
     return [fault(one) for one in shown] or ["none found"]
 
 
+def abilities(arm: ArmScore) -> str:
+    """What became of the abilities of the base model."""
+    if not arm.abilities:
+        return arm.abilities_reason
+    return "; ".join(f"{one.name.partition(':')[2]} {one.reason} ({one.status})" for one in arm.abilities)
+
+
 def fault(one: Fault) -> str:
     """One fault with its share."""
     return (

@@ -41,6 +41,9 @@ def scorecard(card: Scorecard) -> None:
     out.print("\n[bold]first faults[/]")
     for arm in card.arms:
         out.print(f"  {arm.name}: {escape('; '.join(telling.faults(arm)))}", soft_wrap=True)
+    for arm in card.arms:
+        if arm.adapter is not None:
+            out.print(f"  [dim]{arm.name}, abilities: {escape(telling.abilities(arm))}[/]", soft_wrap=True)
     for name, differences in card.differences.items():
         told = [one for one in differences if one.verdict not in ("same",) and one.name not in UNDIRECTED]
         out.print(f"\n[bold]{escape(name)} against {escape(card.against)}[/]")
