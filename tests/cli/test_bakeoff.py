@@ -58,3 +58,13 @@ def test_what_is_missing_is_said_before_anything_runs(
     assert made.code == 3
     assert models.asked == []
     assert run(*options(home, models), "bakeoff", cases, "--arms", "rag").code == 2
+
+
+def test_the_model_alone_needs_no_documents(run: Run, models: Models, tmp_path: Path) -> None:
+    models.speak = lambda *_: "Paris."
+    made = run(
+        *options(tmp_path / "new", models), "--set", "search.enabled=false", "ask", "Which capital?", "--json"
+    )
+    assert made.code == 0
+    assert made.json["answer"] == "Paris. [unknown]"
+    assert made.json["citations"] == []
