@@ -46,7 +46,8 @@ def _page(card: Scorecard) -> Iterator[str]:
     yield f"<ul>{''.join(f'<li>{escape(one)}</li>' for one in points)}</ul>"
     yield "<h2>Quality against latency</h2>"
     yield _chart(card.arms)
-    yield '<p class="dim">Bars are 95 % intervals. Coloured: on the Pareto front, cost included.</p>'
+    yield '<p class="dim">Bars are 95 % intervals. Coloured: on the Pareto front of quality, latency and,'
+    yield " where every arm has one, cost.</p>"
     yield "<h2>Scorecard</h2>"
     yield _scores(card)
     notes = [*telling.missing(card)]
