@@ -176,6 +176,7 @@ def train(
     template: Annotated[
         Path | None, typer.Option(help="Chat template (Jinja) instead of the model's own.")
     ] = None,
+    anyway: Annotated[bool, typer.Option(help="Train though the data would fail the gate.")] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -183,6 +184,7 @@ def train(
     from firstfault.cli import render, render_finetune
     from firstfault.cli.progress import case_progress
     from firstfault.cli.state import pairs
+    from firstfault.errors import InputError
     from firstfault.finetune import cleaning, extra, line
     from firstfault.finetune.data import read_dataset
     from firstfault.structured import read_schema
@@ -210,6 +212,14 @@ def train(
             schema=read_schema(schema) if schema else None,
             template=template.read_text(encoding="utf-8") if template else None,
             progress=bar,
+        )
+    bad = [verdict for verdict in made.check if verdict.status == "fail"]
+    if bad and not anyway:
+        render.verdicts(err, bad)
+        names = ", ".join(verdict.name for verdict in bad)
+        raise InputError(
+            f"The data would fail the gate ({names}); nothing was trained.",
+            hint="Clean them (firstfault finetune clean), or train --anyway.",
         )
     run, trainer = line.begin(home, made)
     estimate = trainer.estimate()
@@ -306,6 +316,29 @@ def release(
         return
     typer.echo(f"{name} is {name}-{made.number} now ({made.digest[:12]}): {made.folder}")
     typer.echo(f'  next: firstfault ask "..." --adapter {name}')
+
+
+@group.command()
+def diagnose(
+    context: typer.Context,
+    run: Run = "last",
+    trial: Annotated[
+        bool, typer.Option(help="Confirm what a value of the recipe would repair, by two short trainings.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name the first fault of a training run, with evidence and a fix; exit 1 when there is one."""
+    from firstfault.cli import render, render_finetune
+    from firstfault.finetune import line
+
+    found = _run(context, run)
+    made, tried = line.diagnose(state(context).config.home, found, trial=trial)
+    if as_json:
+        print_json({**dataclasses.asdict(made), "trials": [dataclasses.asdict(one) for one in tried]})
+    else:
+        render_finetune.diagnosis(render.console(), made, tried)
+    if not made.healthy:
+        raise typer.Exit(1)
 
 
 @group.command()

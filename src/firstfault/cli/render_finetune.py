@@ -9,6 +9,7 @@ from rich.text import Text
 from firstfault.cli.render import plain, verdicts
 
 if TYPE_CHECKING:
+    from firstfault.finetune.diagnose import Intervention, RunDiagnosis
     from firstfault.finetune.doctor import Examination
     from firstfault.finetune.runs import TrainingRun
     from firstfault.finetune.train import Estimate, Plan, Progress
@@ -49,10 +50,9 @@ def plan(out: Console, made: "Plan", estimate: "Estimate", run_id: str) -> None:
     out.print(f"  {len(made.training):,} examples, {held:,} held out, {replayed:,} for replay{dropped}")
     settings(out, made.recipe.document()["settings"])
     minutes = estimate.seconds / 60
-    out.print(
-        f"  about {minutes:,.0f} min on {estimate.device}: "
-        f"{estimate.steps:,} steps of {estimate.seconds_a_step:.1f} s; about {estimate.memory_bytes / 2**30:.1f} GB of memory"
-    )
+    memory = f"about {estimate.memory_bytes / 2**30:.1f} GB of memory"
+    steps = f"{estimate.steps:,} steps of {estimate.seconds_a_step:.1f} s"
+    out.print(f"  about {minutes:,.0f} min on {estimate.device}: {steps}; {memory}")
 
 
 def settings(out: Console, found: Sequence[Mapping[str, Any]]) -> None:
@@ -141,3 +141,28 @@ def measured(out: Console, run: "TrainingRun") -> None:
         )
     out.print(f"  {100 * bench['changed']:.0f} % of the held-out outputs differ from the base model's")
     out.print(Text(f"  next: firstfault finetune gate {run.id}", style="cyan"))
+
+
+def diagnosis(out: Console, made: "RunDiagnosis", tried: "Sequence[Intervention]") -> None:
+    """The first fault with its evidence and remedy, then what else was seen."""
+    if made.healthy:
+        out.print(Text(f"{made.run_id}: every gate passed", style="green"))
+        return
+    if made.primary is None:
+        out.print(Text(f"{made.run_id}: unknown. {plain(made.unknown)}", style="yellow"))
+        return
+    for number, fault in enumerate(made.findings):
+        sure = "seen" if fault.verified else "likely"
+        style = "bold red" if number == 0 else "yellow"
+        title = "first fault" if number == 0 else "then"
+        out.print(Text(f"{title}: {fault.stage} · {fault.cause} ({sure})", style=style))
+        out.print(Text(f"  {plain(fault.evidence)}"))
+        out.print(Text(f"  fix: {fault.remedy.summary}", style="cyan"))
+        if fault.remedy.command:
+            out.print(Text(f"       {fault.remedy.command}", style="cyan"))
+    for one in tried:
+        word = "confirmed" if one.confirmed else "not confirmed"
+        out.print(
+            f"  {word} in {one.steps} steps: {one.symptom} {one.without:.3f} as it was, "
+            f"{one.with_patch:.3f} with the fix"
+        )

@@ -15,7 +15,7 @@ def card(
         f"# {name}",
         f"A LoRA adapter for **{base['name']}**, trained by Firstfault (run `{run_id}`).",
         "## Data",
-        f"{data['training']:,} examples, {data['validation']:,} held out, {data['replay']:,} general examples "
+        f"{data['training']:,} examples, {data['validation']:,} held out, {data['replay']:,} general ones "
         f"for replay. SHA-256 of the conversations: `{data['digest']}`.",
         "## Recipe",
         _table(

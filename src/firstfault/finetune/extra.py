@@ -20,11 +20,14 @@ def load(name: str) -> Any:
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        return importlib.import_module(name)
+        package: Any = importlib.import_module(name)
     except ImportError as error:
         raise MissingError(
             f"Training needs {name}, which is not installed.", hint="pip install 'firstfault[finetune]'"
         ) from error
+    if name == "transformers":
+        package.utils.logging.disable_progress_bar()
+    return package
 
 
 def is_installed() -> bool:

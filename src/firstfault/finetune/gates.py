@@ -21,7 +21,8 @@ def gate(record: Mapping[str, Any]) -> tuple[Verdict, ...]:
     points = tuple(restored_point(one) for one in record.get("points", ()))
     alarms = tuple(restored_alarm(one) for one in record.get("alarms", ()))
     made = restored_bench(record["bench"]) if record.get("bench") else None
-    return tuple(_gates(points, alarms, made))
+    checked = tuple(Verdict(**one) for one in record.get("check", ()))
+    return (_data(checked), *_gates(points, alarms, made))
 
 
 def passed(verdicts: Sequence[Verdict]) -> bool:
@@ -47,6 +48,20 @@ def _gates(points: Sequence[Point], alarms: Sequence[Alarm], made: Bench | None)
         yield _ability(axis)
     for task in made.task:
         yield _validity(task) if task.name == "validity" else _gain(task)
+
+
+def _data(checked: Sequence[Verdict]) -> Verdict:
+    bad = [verdict for verdict in checked if verdict.status == "fail"]
+    if not bad:
+        return Verdict(name="data", status="ok", reason="the dataset doctor forbids nothing")
+    return Verdict(
+        name="data",
+        status="fail",
+        measured=float(len(bad)),
+        limit=0.0,
+        reason="; ".join(f"{verdict.name}: {verdict.reason}" for verdict in bad),
+        remedy=bad[0].remedy,
+    )
 
 
 def _trained(alarms: Sequence[Alarm]) -> Verdict:
@@ -166,7 +181,7 @@ def _validity(task: Paired) -> Verdict:
         status="ok" if ok else "fail",
         measured=round(task.after, 4),
         limit=LEAST_VALID,
-        reason=f"{100 * task.before:.0f} % → {100 * task.after:.0f} % of {task.n} outputs valid, unconstrained",
+        reason=f"{100 * task.before:.0f} → {100 * task.after:.0f} % of {task.n} outputs valid, unconstrained",
         remedy="" if ok else "More examples of the format, or hold the output to its schema when serving.",
     )
 

@@ -16,6 +16,8 @@ LEAST_RISE = 0.05
 """Share by which validation loss must lie above its best for overfitting to be more than scatter."""
 NORM_FACTOR = 20.0
 """Gradient norm over the median so far that is alarming."""
+LEAST_ABILITY_DROP = 0.25
+"""Absolute drop below which a change of a short probe is scatter."""
 ABILITY_DROP = 0.25
 """Relative drop of an ability probe at which training stops; the gate judges smaller ones on more items."""
 
@@ -93,7 +95,9 @@ def judge(points: Sequence[Point], *, patience: int, after: int | None = None) -
         )
     for axis, before in base.abilities.items():
         now = newest.abilities.get(axis)
-        if now is not None and before > 0 and (before - now) / before > ABILITY_DROP:
+        if now is None or before - now < LEAST_ABILITY_DROP:
+            continue
+        if (before - now) / before > ABILITY_DROP:
             found.append(
                 _alarm(
                     newest,

@@ -15,7 +15,7 @@ from itertools import pairwise
 FOLDS = 5
 MOST_LABELS = 25
 """A field with more different values is no label."""
-LEAST_ROWS = 40
+LEAST_ROWS = 150
 """Rows below which nothing can be cross-validated."""
 LEAST_PER_LABEL = 5
 LEAST_LIFT = 0.35
@@ -89,7 +89,7 @@ def _suspects(bags: Sequence[Counter[str]], labels: Mapping[int, str], name: str
         if not confident:
             continue
         likely = max(confident, key=lambda label: (confident[label], label))
-        if likely != given and chances[given] < 0.5 * limit[given] and chances[likely] > 0.5:
+        if likely != given and chances[given] < 0.5 * limit[given] and chances[likely] > 0.6:
             found.append(
                 Suspect(position=position, field=name, given=given, likely=likely, confidence=chances[likely])
             )

@@ -1,5 +1,6 @@
 """The line from data to release: plan, train, resume, measure, gate, release; every step recorded."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from firstfault.trace.record import new_trace_id
 from firstfault.types import Verdict
 
 if TYPE_CHECKING:
+    from firstfault.finetune.diagnose import Intervention, RunDiagnosis
     from firstfault.finetune.measure import Told
     from firstfault.finetune.train import Listener, Plan, Trainer
 
@@ -69,6 +71,7 @@ def planned(home: Path, run: TrainingRun) -> "Plan":
         dropped=record["data"]["dropped"],
         schema=compile_schema(record["schema"]) if record["schema"] else None,
         template=record["template"],
+        check=tuple(Verdict(**one) for one in record.get("check", ())),
     )
 
 
@@ -140,6 +143,22 @@ def judge(home: Path, run: TrainingRun) -> tuple[Verdict, ...]:
     finally:
         runs.close()
     return verdicts
+
+
+def diagnose(
+    home: Path, run: TrainingRun, *, trial: bool = False
+) -> "tuple[RunDiagnosis, tuple[Intervention, ...]]":
+    """The first fault of a run; with `trial` confirmed by short trainings where a value would repair it."""
+    from firstfault.finetune.diagnose import confirmed, intervene
+    from firstfault.finetune.diagnose import diagnose as examine
+
+    made = examine(run)
+    if not trial or made.primary is None:
+        return made, ()
+    with tempfile.TemporaryDirectory() as temporary:
+        tried = intervene(planned(home, run), made.primary, Path(temporary))
+    done = (tried,) if tried is not None else ()
+    return confirmed(made, done), done
 
 
 def release(home: Path, run: TrainingRun, name: str, *, licence: str) -> Release:

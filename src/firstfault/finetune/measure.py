@@ -5,6 +5,7 @@ measured is what users get.
 """
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,9 @@ def bench(
     tell = told or (lambda *_: None)
     torch, peft_ = load("torch"), load("peft")
     tokenizer = open_tokenizer(base, template)
-    model = peft_.PeftModel.from_pretrained(load_model(base), str(peft)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+        model = peft_.PeftModel.from_pretrained(load_model(base), str(peft)).eval()
     if not gguf.exists():
         export_gguf(peft, model.config, gguf)
     items = abilities.battery()
@@ -188,8 +191,9 @@ def agreement(said: str, expected: str) -> float:
             return 0.0
         if not isinstance(made, dict):
             return 0.0
-        names = wanted.keys() | made.keys()
-        return sum(name in wanted and made.get(name) == wanted[name] for name in names) / len(names)
+        names = list(wanted.keys() | made.keys())
+        equal = [name in wanted and bool(made.get(name) == wanted[name]) for name in names]
+        return sum(equal) / len(equal)
     return _word_f1(said, expected)
 
 

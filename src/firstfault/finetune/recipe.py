@@ -18,6 +18,8 @@ class Setting:
     origin: str
     """`chosen`, or the option by which the user set it."""
     reason: str
+    usual: Value
+    """What would have been chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +117,16 @@ def choose(
         if name in given:
             kept = type(value)(given[name])
             settings.append(
-                Setting(name=name, value=kept, origin=f"--set {name}", reason=f"instead of {value}: {reason}")
+                Setting(
+                    name=name,
+                    value=kept,
+                    origin=f"--set {name}",
+                    reason=f"instead of {value}: {reason}",
+                    usual=value,
+                )
             )
         else:
-            settings.append(Setting(name=name, value=value, origin="chosen", reason=reason))
+            settings.append(Setting(name=name, value=value, origin="chosen", reason=reason, usual=value))
     values: dict[str, Any] = {one.name: one.value for one in settings}
     _require_sound(values)
     return Recipe(**values, settings=tuple(settings))

@@ -6,30 +6,27 @@ generated once per base model and kept in the home. None of them is an item of t
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TextIO
 
 from firstfault.collection.adapters import FOLDER
 from firstfault.finetune.base import Base
 from firstfault.finetune.data import Row, read_dataset, record
+from firstfault.finetune.generate import Writer
 from firstfault.types import Message
 
-LONGEST = 64
+LONGEST = 48
 """Tokens of an answer."""
 
 TOPICS = (
     "a lighthouse",
     "learning to swim",
-    "the history of chess",
     "growing tomatoes",
     "a rainy afternoon",
-    "how a bicycle stays upright",
     "saving money",
-    "the seasons",
     "a lost umbrella",
-    "working in a team",
-    "volcanoes",
     "a good night's sleep",
-    "paper boats",
     "public transport",
 )
 FORMS = (
@@ -62,26 +59,28 @@ def replay_rows(
 ) -> tuple[Row, ...]:
     """General questions with the base model's own answers; generated at the first call."""
     file = home / FOLDER / "replay" / f"{base.digest or 'base'}.jsonl"
-    if not file.exists():
-        rows = list(_answered(base, progress))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".new")
-        lines = [json.dumps(record(row), ensure_ascii=False) for row in rows]
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        temporary.replace(file)
-    return read_dataset(file).rows
-
-
-def _answered(base: Base, progress: Callable[[int, int], None] | None) -> Iterator[Row]:
-    from firstfault.finetune.generate import Writer
-
     asked = list(questions())
-    with Writer(base) as writer:
-        for number, question in enumerate(asked):
-            turns = (Message(role="user", content=question),)
-            written = writer.write(turns, max_tokens=LONGEST)
-            if written.strip():
-                answer = Message(role="assistant", content=written.strip())
-                yield Row(place=f"replay:{number}", messages=(*turns, answer))
-            if progress:
-                progress(number + 1, len(asked))
+    with _opened(file) as answers:
+        known = {row.question: row for row in read_dataset(file).rows} if file.stat().st_size else {}
+        missing = [question for question in asked if question not in known]
+        with Writer(base) if missing else nullcontext() as writer:
+            for question in missing:
+                assert writer is not None
+                row = _answered(writer, question)
+                answers.write(json.dumps(record(row), ensure_ascii=False) + "\n")
+                answers.flush()
+                known[question] = row
+                if progress:
+                    progress(len(known), len(asked))
+    return tuple(row for question in asked if (row := known[question]).target.strip())
+
+
+def _opened(file: Path) -> TextIO:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file.open("a", encoding="utf-8")
+
+
+def _answered(writer: Writer, question: str) -> Row:
+    turns = (Message(role="user", content=question),)
+    answer = Message(role="assistant", content=writer.write(turns, max_tokens=LONGEST).strip())
+    return Row(place="replay", messages=(*turns, answer))

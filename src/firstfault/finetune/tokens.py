@@ -67,9 +67,17 @@ def batch(rows: Sequence[Encoded], padding: int, torch: Any, device: Any) -> dic
 
 def losses(model: Any, inputs: dict[str, Any], torch: Any) -> tuple[Any, Any]:
     """Sum of the negative log-likelihood of the learnt tokens of each row, and how many there are. (rows,)"""
-    labels = inputs["labels"][:, 1:]
+    wanted = (inputs["labels"] != -100).any(dim=0).nonzero()
+    width = inputs["labels"].shape[1]
+    kept = (
+        width - max(int(wanted.min()) - 1, 0) if len(wanted) else 2
+    )  # logits of prompts cost and teach nothing
+    labels = inputs["labels"][:, width - kept + 1 :]
     logits = model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+        input_ids=inputs["input_ids"],
+        attention_mask=inputs["attention_mask"],
+        use_cache=False,
+        logits_to_keep=kept,
     ).logits[:, :-1]
     each = torch.nn.functional.cross_entropy(
         logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="none"

@@ -10,6 +10,7 @@ import random
 import shutil
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from firstfault.errors import InputError
 from firstfault.finetune import abilities, doctor, guards
 from firstfault.finetune.base import Base, load_model, load_tokenizer, open_base
-from firstfault.finetune.data import Row, digest
+from firstfault.finetune.data import Dataset, Row, digest
 from firstfault.finetune.extra import load
 from firstfault.finetune.guards import Alarm, Point
 from firstfault.finetune.recipe import Recipe, Value, choose
 from firstfault.finetune.tokens import Encoded, batch, encode, losses, render
 from firstfault.models.threads import default_threads
+from firstfault.types import Verdict
 
 if TYPE_CHECKING:
     from firstfault.structured.schema import Schema
@@ -64,6 +66,8 @@ class Plan:
     schema: "Schema | None" = None
     template: str | None = None
     """A chat template that replaces the model's own; None = its own."""
+    check: tuple[Verdict, ...] = ()
+    """What the dataset doctor said."""
 
     def document(self) -> dict[str, Any]:
         """What a run records about it."""
@@ -79,6 +83,7 @@ class Plan:
             },
             "schema": dict(self.schema.document) if self.schema else None,
             "template": self.template,
+            "check": [asdict(verdict) for verdict in self.check],
         }
 
 
@@ -174,6 +179,7 @@ def plan(
     return Plan(
         base=base,
         recipe=recipe,
+        check=_checked(rows, validation, schema, recipe.longest),
         training=tuple(kept),
         validation=tuple(validation),
         replay=mixed,
@@ -181,6 +187,17 @@ def plan(
         schema=schema,
         template=template,
     )
+
+
+def _checked(
+    rows: Sequence[Row], validation: Sequence[Row], schema: "Schema | None", longest: int
+) -> tuple[Verdict, ...]:
+    given = doctor.Given(validation=_dataset(validation), schema=schema, context_window=max(longest, 2048))
+    return tuple(check.verdict for check in doctor.check(_dataset(rows), given).checks)
+
+
+def _dataset(rows: Sequence[Row]) -> Dataset:
+    return Dataset(path=Path("data"), rows=tuple(rows), unreadable=(), layouts={})
 
 
 def encode_cut(one: Encoded, longest: int) -> int:
@@ -256,7 +273,9 @@ class Trainer:
             target_modules=[name for name in TARGETS if name in names],
             task_type="CAUSAL_LM",
         )
-        return self.peft.get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+            return self.peft.get_peft_model(model, config)
 
     def estimate(self) -> Estimate:
         """Time one forward and backward pass over the widest batch; nothing is learnt from it."""
