@@ -1,4 +1,4 @@
-"""The dataset doctor on 10,000 rows with defects of every kind planted in them: recall, false findings, time."""
+"""The dataset doctor on 10,000 rows with defects of every kind planted: recall, false findings, time."""
 
 import gzip
 import json
@@ -21,7 +21,9 @@ SHAPE = {
     "required": ["first", "words", "claim"],
     "additionalProperties": False,
 }
-FACT = "Section {n} of the handbook says that every visitor signs the {w} book before entering the north wing."
+FACT = (
+    "Section {n} of the handbook says that every visitor signs the {w} book before entering the north wing."
+)
 Plant = Callable[[dict[str, Any], random.Random, int], dict[str, Any]]
 
 
@@ -59,7 +61,9 @@ PLANTS: dict[str, Plant] = {
     "lengths": lambda row, pick, n: {**row, "prompt": row["prompt"] + f" filler {n}" * 1500},
     "language": lambda row, pick, n: {
         "prompt": f"Der Kunde {n} schreibt, dass die Ware nicht auf dem Weg ist und er sich beschwert",
-        "completion": json.dumps({"first": "Der", "words": n, "claim": "die Ware ist nicht auf dem Weg und fehlt"}),
+        "completion": json.dumps(
+            {"first": "Der", "words": n, "claim": "die Ware ist nicht auf dem Weg und fehlt"}
+        ),
     },
     "personal_data": lambda row, pick, n: {
         **row,
@@ -111,7 +115,11 @@ PLANTS: dict[str, Plant] = {
                 "first": f"item{n}",
                 "words": n,
                 "claim": pick.choice(
-                    [f"it currently costs {n} dollars", f"the latest version is {n}", f"as of today {n} are left"]
+                    [
+                        f"it currently costs {n} dollars",
+                        f"the latest version is {n}",
+                        f"as of today {n} are left",
+                    ]
                 ),
             }
         ),
@@ -119,7 +127,11 @@ PLANTS: dict[str, Plant] = {
     "facts_in_corpus": lambda row, pick, n: {
         **row,
         "completion": json.dumps(
-            {"first": "Section", "words": n, "claim": FACT.format(n=n, w=pick.choice(["guest", "blue", "old"]))}
+            {
+                "first": "Section",
+                "words": n,
+                "claim": FACT.format(n=n, w=pick.choice(["guest", "blue", "old"])),
+            }
         ),
     },
 }

@@ -291,7 +291,8 @@ def intervene(
     ends: list[Point] = []
     starts: list[Point] = []
     for number, changes in enumerate(({}, patch)):
-        recipe = replace(made.recipe, **{**changes, "checks": TRIAL_STEPS, "patience": 99})
+        values: dict[str, Any] = {**changes, "checks": TRIAL_STEPS, "patience": 99}
+        recipe = replace(made.recipe, **values)
         place = folder / f"trial-{number}"
         place.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(replace(made, recipe=recipe), place)

@@ -6,6 +6,8 @@ from typing import Any
 
 from firstfault.errors import MissingError
 
+_SPINS = "1000"
+"""How often an OpenMP thread looks for work before it sleeps: by default training crawls beside others."""
 PACKAGES = ("torch", "transformers", "peft", "gguf")
 
 
@@ -15,6 +17,8 @@ def load(name: str) -> Any:
     Raises:
         MissingError: it is not installed.
     """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")

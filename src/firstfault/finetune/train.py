@@ -236,7 +236,8 @@ class Trainer:
     def __init__(self, made: Plan, folder: Path) -> None:
         self.plan, self.folder = made, folder
         self.torch, self.peft = load("torch"), load("peft")
-        self.torch.set_num_threads(default_threads())
+        if "OMP_NUM_THREADS" not in os.environ:
+            self.torch.set_num_threads(default_threads())
         self.torch.manual_seed(made.recipe.seed)
         self.tokenizer = open_tokenizer(made.base, made.template)
         self.model = self._adapted()
