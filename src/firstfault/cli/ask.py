@@ -47,10 +47,10 @@ def ask(
     if server is not None:
         from firstfault.cli import remote
 
-        valid = remote.ask(
+        satisfied = remote.ask(
             server, question, where=where, policy=policy, schema=shape, adapter=adapter, as_json=as_json
         )
-        if not valid:
+        if not satisfied:
             raise typer.Exit(1)
         return
     alone = not state(context).config.settings.search.enabled  # a home without documents will do

@@ -394,7 +394,7 @@ def _formats(rows: Sequence[Row], schema: "Schema | None") -> Iterator[Check]:
         found = [
             (row, f"{seen}, others: {common}")
             for row, seen in zip(rows, shapes, strict=True)
-            if seen != common
+            if seen not in {common, "empty"}
         ]
         if common == "JSON object":
             found += _odd_objects(
