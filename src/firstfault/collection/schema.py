@@ -150,4 +150,6 @@ traces = Table(
     Column("question", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("record", LargeBinary, nullable=False),
+    Index(None, "status", "at", "id"),
+    Index(None, "collection", "at", "id"),
 )
