@@ -1,4 +1,4 @@
-"""Series of drills that were run: kept in the home as the JSON document of `drill --json`, found again by id."""
+"""Series of drills that were run: kept in the home as `drill --json` prints them, found again by id."""
 
 import json
 import re
@@ -44,7 +44,8 @@ def save(home: Path, document: Mapping[str, Any]) -> str:
             old.unlink()
     except OSError as error:
         raise StorageError(
-            f"The drills cannot be kept in {folder}: {error.strerror}.", hint="Check the disk and permissions."
+            f"The drills cannot be kept in {folder}: {error.strerror}.",
+            hint="Check the disk and permissions.",
         ) from error
     return identity
 

@@ -70,7 +70,9 @@ async def diagnosis(request: Request, job_id: str, who: Reader) -> Response:
 async def state(request: Request, job_id: str, who: Reader) -> Response:
     """How far it is, for the script that waits."""
     job = _job(served(request), job_id, who)
-    return reply({"state": job.state, "done": job.done, "total": job.total, "finished": job.state in FINISHED})
+    return reply(
+        {"state": job.state, "done": job.done, "total": job.total, "finished": job.state in FINISHED}
+    )
 
 
 @router.post("/diagnosis")
@@ -118,7 +120,7 @@ def steps(found: Mapping[str, Any]) -> list[Step]:
             state = "fault"
         else:
             state = "also" if stage in blamed else "kept"
-        drawn.append(Step(**node, state=state, on_path=on_path and state != "skipped"))
+        drawn.append(Step(**node, state=state, on_path=on_path))
         on_path = on_path and stage != primary
     return drawn
 
@@ -126,7 +128,9 @@ def steps(found: Mapping[str, Any]) -> list[Step]:
 def _job(server: Served, job_id: str, who: Viewer) -> Job:
     found = server.jobs.get(job_id)
     if found.kind not in KINDS or not who.key.opens(found.collection):
-        raise UnknownError(f"There is no diagnosis '{job_id[:80]}'.", hint="The list of diagnoses has them all.")
+        raise UnknownError(
+            f"There is no diagnosis '{job_id[:80]}'.", hint="The list of diagnoses has them all."
+        )
     return found
 
 

@@ -55,11 +55,11 @@ def matrix(counts: Mapping[str, Mapping[str, int]]) -> Matrix:
     """The counts as rows and columns, in the order of the stages."""
     named = {name for row in counts.values() for name in row} | set(counts)
     columns = sorted(named, key=_place)
-    rows = [(name, [counts[name].get(column, 0) for column in columns]) for name in sorted(counts, key=_place)]
+    rows = [
+        (name, [counts[name].get(column, 0) for column in columns]) for name in sorted(counts, key=_place)
+    ]
     return Matrix(columns=columns, rows=rows)
 
 
 def _place(name: str) -> tuple[int, str]:
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
-
-

@@ -63,7 +63,9 @@ async def run(request: Request, run_id: str, who: Reader, show: Id = "failing") 
     found, results, others = await server.engine.read(lambda: over_runs(server, read))
     rows = [CaseRow(result=result, failing=_failing(result, found)) for result in results]
     failing = [row for row in rows if row.failing or row.result.error]
-    earlier = [one for one in others if one.cases_hash == found.cases_hash and one.id != found.id and one.finished]
+    earlier = [
+        one for one in others if one.cases_hash == found.cases_hash and one.id != found.id and one.finished
+    ]
     return render(
         request,
         "run.html",
@@ -92,12 +94,16 @@ async def comparison(request: Request, who: Reader, before: Id, after: Id) -> Re
     one, other, earlier, later = await server.engine.read(lambda: over_runs(server, read))
     limits = server.engine.settings.evaluate
     found = await server.engine.read(lambda: compare(earlier, later, limits))
-    traces = {
-        result.case_id: (first.trace_id, result.trace_id)
-        for result in later
-        for first in earlier
-        if first.case_id == result.case_id
-    } if len(later) <= 2000 else {}
+    traces = (
+        {
+            result.case_id: (first.trace_id, result.trace_id)
+            for result in later
+            for first in earlier
+            if first.case_id == result.case_id
+        }
+        if len(later) <= 2000
+        else {}
+    )
     return render(
         request,
         "compare.html",

@@ -15,6 +15,8 @@ SNIPPET = 220
 """Characters of a candidate that are shown."""
 MOST_CANDIDATES = 120
 """Candidates that are shown; those below never came near the prompt."""
+HARMLESS = frozenset({"model_loaded", "citation_added"})
+"""Events that tell of no loss."""
 BUDGET_OF = {stage.value: f"{stage.value}_ms" for stage in Stage} | {"total": "total_ms"}
 
 
@@ -81,7 +83,9 @@ def headline(trace: Trace) -> Headline:
     if trace.error is not None:
         return Headline(status=found, said=f"failed: {trace.error}", stage=failed)
     if trace.answer is None:
-        return Headline(status=found, said="only the context was assembled; nothing was generated", stage=None)
+        return Headline(
+            status=found, said="only the context was assembled; nothing was generated", stage=None
+        )
     made = trace.format
     if made is not None and not made.valid:
         problem = next(iter(made.attempts[-1].problems), None) if made.attempts else None
@@ -106,6 +110,15 @@ def headline(trace: Trace) -> Headline:
         said=said or f"every sentence is supported ({_sentences(len(claims))})",
         stage=Stage.GENERATE if bad or cut else None,
     )
+
+
+def noted(trace: Trace) -> list[tuple[str, str, int]]:
+    """What happened on the way that should not: event, stage, how often; in order."""
+    counts: dict[tuple[str, str], int] = {}
+    for stage, event in trace.events():
+        if event.name not in HARMLESS:
+            counts[event.name, stage] = counts.get((event.name, stage), 0) + 1
+    return [(name, stage, count) for (name, stage), count in counts.items()]
 
 
 def waterfall(trace: Trace) -> list[Bar]:

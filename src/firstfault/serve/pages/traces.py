@@ -77,6 +77,7 @@ async def trace(request: Request, trace_id: str, who: Reader) -> Response:
         who=who,
         trace=found,
         headline=story.headline(found),
+        noted=story.noted(found),
         bars=story.waterfall(found),
         sentences=story.sentences(found),
         candidates=story.fates(found, chunks),

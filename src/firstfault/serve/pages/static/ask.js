@@ -23,7 +23,7 @@ function row(sentence, citations) {
   const tone = sentence ? (TONES[sentence.verdict] ?? "none") : "none";
   const said = make("div", `said ${tone}`);
   const words = make("p");
-  words.append(make("span", "text", sentence.text));
+  words.append(make("span", "text words", sentence.text));
   said.append(words, chip(sentence.verdict));
   const sources = make("div", "source");
   for (const number of sentence.citations) {
