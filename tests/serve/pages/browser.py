@@ -61,7 +61,11 @@ def violations(page: "Page") -> list[Any]:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
     return [
-        {"rule": one["id"], "impact": one["impact"], "nodes": [node["html"][:300] for node in one["nodes"]][:4]}
+        {
+            "rule": one["id"],
+            "impact": one["impact"],
+            "nodes": [node["html"][:300] for node in one["nodes"]][:4],
+        }
         for one in found
         if one["impact"] in SERIOUS
     ]

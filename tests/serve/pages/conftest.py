@@ -12,6 +12,7 @@ import pytest
 from tests.serve.conftest import Running, running
 
 import firstfault
+from firstfault.collection.database import connect
 from firstfault.config import load
 from firstfault.drill import records
 from firstfault.drill.outcome import Named, Outcome
@@ -19,6 +20,11 @@ from firstfault.drill.report import document, summarize
 from firstfault.evaluate import evaluate
 from firstfault.evaluate.cases import parse_case
 from firstfault.models import store
+from firstfault.monitor import Alert, AlertStore, Incident, IncidentStore, Readings
+from firstfault.monitor.explain import explain
+from firstfault.monitor.incidents import new_incident_id
+from firstfault.monitor.readings import now
+from firstfault.monitor.rules import load_rules
 from firstfault.types import Case
 
 QUOTING = {"generator.kind": "extractive", "answer.min_relevance": "-1"}
@@ -86,6 +92,7 @@ class Town:
     healthy: str
     broken: str
     hostile_trace: str
+    incident: str
 
 
 @pytest.fixture(scope="session")
@@ -105,10 +112,75 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
         hostile = app.ask(f"Is the fountain closed? {EVIL}")
         nothing = replace(hostile, id=hostile.id[:-4] + "evil", question=EVIL, error=EVIL, where=EVIL)
         app.traces.put(_poisoned(nothing))
+        for case in known:
+            app.ask(case.question)
+    began = now()
     with firstfault.open(home, settings=BROKEN) as app:
         broken = evaluate(app, known, source="town.jsonl")
+        for case in known:
+            app.ask(case.question)
+        incident = open_incident(app, began)
     records.save(home, drills())
-    return Town(home=home, healthy=healthy.id, broken=broken.id, hostile_trace=nothing.id)
+    return Town(
+        home=home, healthy=healthy.id, broken=broken.id, hostile_trace=nothing.id, incident=incident.id
+    )
+
+
+def open_incident(app: Any, began: str) -> Incident:
+    """An alert as the watch would store it, and its incident with the diagnosis of the real requests."""
+    engine = connect(app.config.home)
+    Readings(engine).catch_up(app.settings.monitor)
+    rule = next(one for one in load_rules() if one.signal == "passage_lost")
+    identity = new_incident_id()
+    alert = Alert(
+        id="alert-1",
+        at=began,
+        collection="default",
+        rule=rule.name,
+        signal=rule.signal,
+        title=rule.title,
+        stage=rule.blamed,
+        cause=rule.cause,
+        state="firing",
+        level=1.0,
+        reason="18 of 30 requests, usually 0.0%",
+        measured=0.6,
+        limit=0.0,
+        began=began,
+        began_trace=None,
+        failing=18,
+        requests=30,
+        examples=(),
+        fired_at=began,
+        incident_id=identity,
+    )
+    found = explain(app, [alert], began=began)
+    assert found.proven
+    incident = Incident(
+        id=identity,
+        at=now(),
+        collection="default",
+        state="open",
+        stage=found.stage,
+        cause=found.cause,
+        proven=found.proven,
+        title=f"{rule.title} {EVIL}",
+        summary=f"{found.stage} / {found.cause} since {began}. {found.evidence}",
+        began=began,
+        evidence=found.evidence,
+        rules=(rule.name,),
+        traces=(),
+        changes=(f"the settings {EVIL}",),
+        diagnosis=found.diagnosis,
+        diagnosis_note=found.note,
+        next_command=found.next_command,
+    )
+    store = IncidentStore(engine)
+    store.save(incident)
+    AlertStore(engine).put(alert)
+    store.note(identity, "opened", f"Opened: {EVIL}", at=began)
+    engine.dispose()
+    return incident
 
 
 def _poisoned(trace: Any) -> Any:
@@ -194,5 +266,3 @@ def proof(desk: Running, town: Town) -> str:
     job = desk.post("/fix?wait=60", {"run": town.broken}).json()
     assert job["state"] == "done", job
     return str(job["id"])
-
-

@@ -21,7 +21,8 @@ router = APIRouter()
 
 MOST_JOBS = 200
 SHOWN = 40
-KINDS = ("diagnose", "fix")
+KINDS = ("diagnose", "fix", "prove")
+PROOFS = ("fix", "prove")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ async def diagnosis(request: Request, job_id: str, who: Reader) -> Response:
     job = _job(served(request), job_id, who)
     if job.state != "done":
         return render(request, "job.html", who=who, job=job)
-    if job.kind == "fix":
+    if job.kind in PROOFS:
         return render(request, "fix.html", who=who, job=job, fix=job.result)
     return render(
         request,
@@ -81,7 +82,7 @@ async def begin(request: Request) -> Response:
     who, fields = await acting(request, "admin")
     server = served(request)
     kind, run, trace = fields.get("kind", ""), fields.get("run", ""), fields.get("trace", "")
-    if kind not in KINDS:
+    if kind not in ("diagnose", "fix"):
         raise InputError("The form names no work.", hint="Go back and press a button.")
     payload: dict[str, str] = {}
     collection = "default"

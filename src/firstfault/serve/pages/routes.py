@@ -3,7 +3,18 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from firstfault.serve.pages import asking, diagnoses, drills, evaluations, reading, signing, traces
+from firstfault.serve.pages import (
+    asking,
+    diagnoses,
+    drills,
+    evaluations,
+    health,
+    incidents,
+    reading,
+    reviews,
+    signing,
+    traces,
+)
 from firstfault.serve.pages.rendering import static, to
 from firstfault.serve.problems import UnknownError
 
@@ -25,5 +36,5 @@ async def asset(name: str) -> Response:
     return found
 
 
-for part in (signing, traces, evaluations, diagnoses, asking, drills, reading):
+for part in (signing, health, incidents, traces, evaluations, diagnoses, asking, drills, reviews, reading):
     router.include_router(part.router, prefix="/ui")
