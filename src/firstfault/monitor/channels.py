@@ -48,7 +48,7 @@ def compose(event: Event, incident: Incident, link: str | None) -> Message:
         *(f"Changed: {change}" for change in incident.changes),
         f"Next: {incident.next_command}",
         f"Incident: firstfault incident {incident.id}",
-        *([f"{link.rstrip('/')}/incidents/{incident.id}"] if link else []),
+        *([f"{link.rstrip('/')}/ui/incidents/{incident.id}"] if link else []),
     ]
     return Message(event=event, incident=incident, subject=subject, text="\n".join(lines))
 

@@ -134,7 +134,7 @@ class Readings:
         ids = select(columns.trace_id).where(columns.at >= since).order_by(columns.at.desc())
         with reading(self._engine) as connection:
             wanted = [one for one in connection.scalars(ids.limit(limit)) if one not in known]
-            found = []
+            found: list[Any] = []
             for start in range(0, len(wanted), _PAGE):
                 page = select(readings_table).where(columns.trace_id.in_(wanted[start : start + _PAGE]))
                 found.extend(connection.execute(page).all())

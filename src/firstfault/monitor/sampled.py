@@ -1,10 +1,11 @@
 """Scores that cost something: computed on a sample of the requests, in the background, within a CPU budget.
 
-In: a trace and an open application. Out: signals that the trace itself cannot tell: does the index return what
-exact search returns, which passages support the answer, is the evidence of earlier answers still found?
+In: a trace and an open application. Out: signals that the trace itself cannot tell: does the index return
+what exact search returns, which passages support the answer, is the evidence of earlier answers still found?
 Verdicts that the request computed are remembered by a server's verifier and not computed twice.
 """
 
+import contextlib
 import hashlib
 import time
 from typing import TYPE_CHECKING
@@ -21,6 +22,11 @@ from firstfault.types import Case, Trace
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
+
+LOOK_AGAIN = 50
+"""Scores after which earlier answers are looked for again, where there were none."""
+SIGNALS = frozenset({"sufficiency", "context_precision", "index_agrees", "canary_lost"})
+"""What is computed here."""
 
 
 def is_sampled(trace_id: str, share: float) -> bool:
@@ -66,10 +72,8 @@ class Sampler:
             if held is not None:
                 values["sufficiency"] = held
             values |= self._precision(trace)
-        try:
+        with contextlib.suppress(FirstfaultError):  # what fails here fails in requests too, and counts there
             values |= self._index(trace) | self._canary()
-        except FirstfaultError:  # what fails here fails in requests too, and is counted there
-            pass
         return Reading(
             trace_id=trace.id,
             at=trace.at,
@@ -104,7 +108,7 @@ class Sampler:
         where = parse_where(trace.where) if trace.where is not None else None
         vector = embed_question(self._app, trace.question).vector
         exact = self._app.collection.dense(
-            vector, where=where, limit=FIRST, exact=True, version=trace.corpus_version, ef=0
+            vector, where=where, limit=FIRST, exact=True, version=trace.corpus_version
         )
         if not exact:
             return {}
@@ -112,10 +116,11 @@ class Sampler:
 
     def _canary(self) -> dict[str, float]:
         """One earlier question asked again: does its evidence still reach the prompt?"""
-        if not self._canaries:
+        if not self._canaries and self._next % LOOK_AGAIN == 0:
             self._canaries = canary_cases(answered_well(self._app, until=None))
-            if not self._canaries:
-                return {}
+        if not self._canaries:
+            self._next += 1
+            return {}
         case = self._canaries[self._next % len(self._canaries)]
         self._next += 1
         trace = self._app.run(

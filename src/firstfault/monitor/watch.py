@@ -22,6 +22,7 @@ from firstfault.monitor.incidents import Incident, IncidentStore, new_incident_i
 from firstfault.monitor.reading import Reading
 from firstfault.monitor.readings import Readings, now
 from firstfault.monitor.rules import Rule
+from firstfault.monitor.sampled import SIGNALS as SAMPLED
 from firstfault.monitor.sequential import Stream
 from firstfault.monitor.signals import ANY, signal_of
 from firstfault.stages import Stage
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 STATE = "watch"
 SAVE_EVERY_S = 60.0
+SAMPLED_LEAST = 50
 OVERLAP = timedelta(minutes=2)
 """Readings come in the order in which requests end, and are dated by when they began: so far it is looked
 back for late ones."""
@@ -153,11 +155,16 @@ class Watch:
             if stream is None:
                 stream = watched.streams[rule.name] = Stream(
                     signal=rule.signal,
-                    baseline=self._settings.monitor.baseline,
+                    baseline=self._baseline(rule),
                     false_alarm=self._false_alarm,
                     horizon=rules_.HORIZON,
                 )
             stream.step(value, reading.trace_id, reading.at)
+
+    def _baseline(self, rule: Rule) -> int:
+        """Values to learn from: fewer of a signal that only a sample of the requests has."""
+        usual = self._settings.monitor.baseline
+        return max(SAMPLED_LEAST, usual // 5) if rule.signal in SAMPLED else usual
 
     def judge(self, collection: str) -> list[Alert]:
         """Hold the rules against what was fed. Returns the alerts that changed their state."""
