@@ -57,8 +57,8 @@ def drill(
     list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Break a copy of the application, one fault at a time, and diagnose it. Of the home nothing is changed; the
-    report is kept in it, for the page *Drills*."""
+    """Break a copy of the application, one fault at a time, and diagnose it. The home is only read; the
+    report is kept in it, for the page Drills."""
     if context.invoked_subcommand is not None:
         return
     from firstfault.drill.library import FAULTS, named

@@ -1,6 +1,7 @@
 """A town's information desk: a small corpus, a healthy and a broken evaluation, a diagnosis and its proof, a
 drill, hostile text everywhere; served for a browser."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -43,7 +44,7 @@ PLACES = ("Elm Park", "Mill Square", "the harbour", "the old town", "Castle Hill
 TOPICS = {
     "parking": "A resident parking permit for {place} costs {n} euros a year. It is valid for one car. "
     "Permits are issued at the town hall.",
-    "dogs": "Dogs must be kept on a lead of at most {n} metres at {place}. Puppies may run free in the morning.",
+    "dogs": "Dogs must be kept on a lead of at most {n} metres at {place}. Puppies run free.",
     "market": "The market at {place} opens at {n} in the morning. Stalls are let by the day.",
     "library": "The branch library near {place} lends books for {n} weeks. Renewals are made by telephone.",
     "bus": "The night bus to {place} runs every {n} minutes. Tickets are sold by the driver.",
@@ -266,3 +267,32 @@ def proof(desk: Running, town: Town) -> str:
     job = desk.post("/fix?wait=60", {"run": town.broken}).json()
     assert job["state"] == "done", job
     return str(job["id"])
+
+
+def addresses(desk: Running, town: Town, diagnosis: str, proof: str) -> dict[str, str]:
+    """Page → its address, each with something to show."""
+    series = desk.http.get("/ui/drills").text
+    drill = re.search(r'/ui/drills/([^"]+)', series)
+    assert drill is not None
+    traces = desk.http.get("/traces?limit=3").json()["traces"]
+    return {
+        "health": "/ui",
+        "incidents": "/ui/incidents",
+        "incident": f"/ui/incidents/{town.incident}",
+        "traces": "/ui/traces",
+        "errors": "/ui/traces?status=error",
+        "trace": f"/ui/traces/{traces[-1]['trace_id']}",
+        "hostile": f"/ui/traces/{town.hostile_trace}",
+        "runs": "/ui/runs",
+        "run": f"/ui/runs/{town.broken}?show=all",
+        "compare": f"/ui/compare?before={town.healthy}&after={town.broken}",
+        "diagnoses": "/ui/diagnosis",
+        "diagnosis": f"/ui/diagnosis/{diagnosis}",
+        "proof": f"/ui/diagnosis/{proof}",
+        "ask": "/ui/ask?q=When+does+the+market+open",
+        "reviews": "/ui/reviews",
+        "drills": "/ui/drills",
+        "drill": f"/ui/drills/{drill.group(1)}",
+        "playbook": "/ui/playbook",
+        "login": "/ui/login",
+    }
