@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from firstfault.monitor.explain import explain
 from firstfault.monitor.incidents import new_incident_id
 from firstfault.monitor.readings import now
 from firstfault.monitor.rules import load_rules
-from firstfault.types import Case
+from firstfault.trace.record import new_trace_id
+from firstfault.types import Case, Trace
 
 QUOTING = {"generator.kind": "extractive", "answer.min_relevance": "-1"}
 BROKEN = {**QUOTING, "pack.budget_tokens": "64"}
@@ -113,8 +115,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
         hostile = app.ask(f"Is the fountain closed? {EVIL}")
         nothing = replace(hostile, id=hostile.id[:-4] + "evil", question=EVIL, error=EVIL, where=EVIL)
         app.traces.put(_poisoned(nothing))
-        for case in known:
-            app.ask(case.question)
+        answered = [app.ask(case.question) for case in known]
+        for trace in earlier(answered):
+            app.traces.put(trace)
     began = now()
     with firstfault.open(home, settings=BROKEN) as app:
         broken = evaluate(app, known, source="town.jsonl")
@@ -125,6 +128,15 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
     return Town(
         home=home, healthy=healthy.id, broken=broken.id, hostile_trace=nothing.id, incident=incident.id
     )
+
+
+def earlier(traces: list[Trace]) -> Iterator[Trace]:
+    """The same requests over the hour before, so that there is a trend to draw."""
+    last = datetime.now(UTC) - timedelta(minutes=1)
+    for number in range(80):
+        at = last - timedelta(seconds=44 * number)
+        trace = traces[number % len(traces)]
+        yield replace(trace, id=new_trace_id(at), at=at.isoformat(timespec="milliseconds"))
 
 
 def open_incident(app: Any, began: str) -> Incident:
@@ -165,7 +177,7 @@ def open_incident(app: Any, began: str) -> Incident:
         stage=found.stage,
         cause=found.cause,
         proven=found.proven,
-        title=f"{rule.title} {EVIL}",
+        title=rule.title,
         summary=f"{found.stage} / {found.cause} since {began}. {found.evidence}",
         began=began,
         evidence=found.evidence,

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -41,18 +42,15 @@ def guarded(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         yield found
 
 
-def signed_in(server: Running, name: str) -> httpx.Client:
-    client = httpx.Client(base_url=server.url, headers=HTML, timeout=60)
-    response = client.post(
-        "/ui/login",
-        data={
-            "token": token(client.get("/ui/login").text),
-            "key": server.secrets[name],
-            "next": "/ui/traces",
-        },
-    )
-    assert response.status_code == 303, response.text
-    return client
+@contextmanager
+def signed_in(server: Running, name: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, headers=HTML, timeout=60) as client:
+        page = client.get("/ui/login").text
+        fields = {"token": token(page), "key": server.secrets[name], "next": "/ui/traces"}
+        response = client.post("/ui/login", data=fields)
+        assert response.status_code == 303, response.text
+        assert response.headers["location"] == "/ui/traces"
+        yield client
 
 
 def token(page: str) -> str:
