@@ -154,6 +154,7 @@ def _post(url: str, document: dict[str, object]) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
             response.read(1024)
     except urllib.error.HTTPError as error:
+        error.close()
         raise RemoteError(
             f"the endpoint answered {error.code}",
             hint="Check its address and whether it still takes messages.",

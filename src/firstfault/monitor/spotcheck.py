@@ -66,8 +66,8 @@ class Agreement:
 def rate(cells: Sequence[Cell]) -> Rate:
     """The stratified estimate with Wilson's interval at the effective sample size.
 
-    The effective size comes from a variance in which every stratum's share is drawn half a review towards
-    0.5 (Jeffreys), so that a stratum without a single failure does not count as certain.
+    The effective size comes from a variance in which every stratum's share is drawn one review towards
+    each label (Laplace), so that a stratum without a single failure does not count as certain.
     """
     total = sum(cell.population for cell in cells)
     seen = [cell for cell in cells if cell.values]
@@ -89,7 +89,7 @@ def rate(cells: Sequence[Cell]) -> Rate:
         weight, n = cell.population / covered, len(cell.values)
         bad = math.fsum(cell.values)
         value += weight * bad / n
-        drawn = (bad + 0.5) / (n + 1)
+        drawn = (bad + 1) / (n + 2)
         careful += weight * drawn
         variance += weight**2 * (1 - min(1.0, n / cell.population)) * drawn * (1 - drawn) / max(n - 1, 1)
     value = min(1.0, max(0.0, value))

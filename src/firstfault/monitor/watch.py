@@ -6,7 +6,7 @@ Used by one thread. What it has learnt is kept in the home, so that the next pro
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -171,6 +171,11 @@ class Watch:
         watched = self._collections[collection]
         findings = [found for rule in self._rules if (found := self._finding(rule, watched)) is not None]
         return update(self._alerts, collection, findings)
+
+    def streams(self, collection: str = "default") -> Mapping[str, Stream]:
+        """Rule → its sequential test, as of the last reading."""
+        watched = self._collections.get(collection)
+        return {} if watched is None else watched.streams
 
     def learning(self) -> dict[str, float]:
         """Collection → how much of its baseline is there, 0 to 1."""
