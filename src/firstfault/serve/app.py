@@ -33,6 +33,7 @@ def create_app(server: Served) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.served = server
+    app.state.lately = pages.Lately()
     app.state.sessions = pages.Sessions(server.engine.config.home)
     for router in (native.router, corpus.router, measuring.router, watching.router, health.router):
         app.include_router(router, responses=problems())

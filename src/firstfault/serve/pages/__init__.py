@@ -4,8 +4,9 @@ Rendered on the server, without a build step and without anything from elsewhere
 under `/ui`, `refused` turns an error into a page.
 """
 
+from firstfault.serve.pages.health import Lately
 from firstfault.serve.pages.routes import router
 from firstfault.serve.pages.session import Sessions
 from firstfault.serve.pages.signing import refused
 
-__all__ = ["Sessions", "refused", "router"]
+__all__ = ["Lately", "Sessions", "refused", "router"]

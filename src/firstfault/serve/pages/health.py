@@ -1,5 +1,7 @@
 """*Health*, the first page: one row a stage with its state, trend and budget, and what is firing."""
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,6 +66,23 @@ class Seen:
     """Those that are open."""
 
 
+class Lately:
+    """What was computed for the page a moment ago: everyone who looks within that time sees the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str | None, str], tuple[float, Health]] = {}
+
+    def get(self, key: tuple[str | None, str], compute: Callable[[], Health], fresh_s: float) -> Health:
+        """The newest that may be shown; computed once, however many ask for it at a time."""
+        with self._lock:
+            at, found = self._known.get(key, (0.0, None))
+            if found is None or time.monotonic() - at >= fresh_s:
+                found = compute()
+                self._known[key] = time.monotonic(), found
+            return found
+
+
 @router.get("")
 async def page(
     request: Request,
@@ -76,9 +95,12 @@ async def page(
     window = window if window in WINDOWS else "1h"
     names = [name for name in collections_of(server) if who.key.opens(name)]
     chosen = collection if collection in names else names[0] if who.key.collections and names else None
-    seen = await server.engine.read(
-        lambda: over_database(server, lambda engine: _seen(engine, server, who, chosen, WINDOWS[window]))
-    )
+    lately: Lately = request.app.state.lately
+
+    def read(engine: Engine) -> Seen:
+        return _seen(engine, server, who, chosen, window, lately=lately)
+
+    seen = await server.engine.read(lambda: over_database(server, read))
     return render(
         request,
         "health.html",
@@ -105,17 +127,24 @@ def over_database(server: Served, read: Callable[[Engine], T]) -> T:
         engine.dispose()
 
 
-def _seen(engine: Engine, server: Served, who: Viewer, collection: str | None, window: timedelta) -> Seen:
+def _seen(
+    engine: Engine, server: Served, who: Viewer, collection: str | None, window: str, *, lately: Lately
+) -> Seen:
     alerts = [one for one in AlertStore(engine).current(collection) if who.key.opens(one.collection)]
     incidents = [one for one in IncidentStore(engine).newest(limit=20) if one.state == "open"]
-    found = health(
-        Readings(engine),
-        server.engine.settings,
-        slice_=Slice(collection=collection),
-        window=window,
-        baseline=min(BASELINES * window, LONGEST),
-        alerts=[one.verdict() for one in alerts],
-    )
+    settings, length = server.engine.settings, WINDOWS[window]
+
+    def compute() -> Health:
+        return health(
+            Readings(engine),
+            settings,
+            slice_=Slice(collection=collection),
+            window=length,
+            baseline=min(BASELINES * length, LONGEST),
+            alerts=[one.verdict() for one in alerts],
+        )
+
+    found = lately.get((collection, window), compute, settings.monitor.every_s)
     shown = tuple(
         one for one in incidents if who.key.opens(one.collection) and collection in (None, one.collection)
     )
