@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "assets" / "axe-4.14.1.min.js"
@@ -45,9 +45,14 @@ def opened(
     context = browser.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
     said: list[str] = []
+
+    def refuse(dialog: "Dialog") -> None:
+        said.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}") or dialog.dismiss())
+    page.on("dialog", refuse)
     try:
         yield page
     finally:

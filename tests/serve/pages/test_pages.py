@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from firstfault.serve.pages.session import COOKIE, SECRET_FILE
 
 LARGEST = 200_000
 HTML = {"accept": "text/html"}
-KEYS = {
+KEYS: dict[str, dict[str, Any]] = {
     "reader": {"scopes": ["traces"]},
     "asker": {"scopes": ["ask"]},
     "boss": {"scopes": ["admin"]},

@@ -18,7 +18,7 @@ from firstfault.serve.pages.rendering import render
 from firstfault.serve.pages.session import Reader, Viewer
 from firstfault.serve.problems import UnknownError
 from firstfault.serve.state import Served, served
-from firstfault.types import CaseResult, Metric, Run
+from firstfault.types import CaseResult, Metric, Run, Scalar
 
 router = APIRouter()
 T = TypeVar("T")
@@ -170,7 +170,7 @@ def _failing(result: CaseResult, run: Run) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _changed(one: Run, other: Run) -> list[tuple[str, object, object]]:
+def _changed(one: Run, other: Run) -> list[tuple[str, Scalar | None, Scalar | None]]:
     """Settings that differ between two runs."""
     names = {(section, key) for run in (one, other) for section, keys in run.settings.items() for key in keys}
     rows = []
