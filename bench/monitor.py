@@ -4,7 +4,7 @@
 
 `faults`: every fault of the drill library comes into live traffic after a healthy baseline; counted are the
 requests until an incident is open that names the right stage. `healthy`: streams of 20,000 readings drawn
-with replacement from the readings of real healthy requests. `review`: 200 reviews of a stream whose rate is known.
+with replacement from the readings of real healthy requests. `review`: 200 reviews of streams of known rates.
 `overhead`: what a request pays. Nothing here needs a language model.
 """
 
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from bench.drills import build, cases_of
 from firstfault.collection.database import FILE, connect
+from firstfault.config import Settings
 from firstfault.drill import FAULTS, Fault, Workshop
 from firstfault.drill.answerer import Answerer
 from firstfault.errors import FirstfaultError
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from firstfault.monitor.explain import Explanation
     from firstfault.types import Case
 
-BASELINE = 400
+BASELINE = 300
 REQUESTS = 200
 EVERY = 10
 """Requests between two looks."""
@@ -255,9 +256,8 @@ def dry(one: Reading, number: int) -> Reading:
     return replace(one, trace_id=str(number), values=values)
 
 
-def build_settings():
-    from firstfault.config import Settings
-
+def build_settings() -> Settings:
+    """The defaults, with the baseline of these figures."""
     return Settings().override({"monitor.baseline": str(BASELINE)})
 
 
@@ -280,6 +280,12 @@ def review(given: argparse.Namespace) -> None:
                     for key, values in truth.items()
                 ]
             )
+            assert found.value is not None
+            assert found.low is not None
+            assert found.high is not None
+            assert found.value is not None
+            assert found.low is not None
+            assert found.high is not None
             covered += found.low <= true <= found.high
             widths += found.high - found.low
             errors.append(found.value - true)

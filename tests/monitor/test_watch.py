@@ -11,7 +11,9 @@ from firstfault.errors import RemoteError
 from firstfault.monitor import Alert, AlertStore, IncidentStore, Readings, postmortem
 from firstfault.monitor.channels import Message
 from firstfault.monitor.explain import Explanation
+from firstfault.monitor.incidents import note_trials
 from firstfault.monitor.watch import Watch
+from firstfault.types import Trial
 
 SETTINGS = Settings().override({"monitor.baseline": "100"})
 
@@ -254,6 +256,38 @@ def test_the_diagnosis_leads_and_messages_carry_it(engine: Engine, make: Make) -
     text = postmortem(incident, timeline, AlertStore(engine).of_incident(incident.id))
     assert "First fault: **corpus** / `missing_document` (diagnosed)" in text
     assert "More answers abstain" in text
+
+
+def test_fixes_that_are_tried_stand_on_the_timeline(engine: Engine, make: Make) -> None:
+    trial = Trial(
+        stage="generate",
+        cause="wrong_abstention",
+        patch={"answer.min_relevance": 0.25},
+        metric="abstention_accuracy",
+        before=0.5,
+        after=0.9,
+        delta=0.4,
+        ci_low=0.2,
+        ci_high=0.6,
+        p_value=0.001,
+        n=40,
+        verified=True,
+        reason="better on 40 cases",
+        latency_before_ms=None,
+        latency_after_ms=None,
+    )
+    note_trials(engine, "default", [trial])  # nothing is open: nothing to note
+    watch = watched(engine)
+    Readings(engine).add(make(200))
+    watch.tick()
+    Readings(engine).add(make(60, abstained=1.0))
+    watch.tick()
+    note_trials(engine, "default", [trial])
+    (incident,) = IncidentStore(engine).newest()
+    entry = IncidentStore(engine).timeline(incident.id)[-1]
+    assert entry.kind == "fix"
+    assert "answer.min_relevance = 0.25" in entry.text
+    assert "proven on holdout" in entry.text
 
 
 @pytest.mark.parametrize("value", ["last", "incident-"])

@@ -119,14 +119,16 @@ def gc(
     """Drop traces, evaluation runs and retired revisions that are older than the retention."""
     from firstfault.collection.database import connect
     from firstfault.evaluate.store import RunStore
+    from firstfault.monitor.retention import drop_before
 
     with state(context).application() as app:
         days = app.settings.trace.keep_days if keep_days is None else keep_days
         before = datetime.now(UTC) - timedelta(days=days)
         at = before.isoformat(timespec="milliseconds")
-        store = RunStore(connect(app.config.home))
-        runs = store.drop_before(at)  # first: a run that stays finds its traces
-        store.close()
+        database = connect(app.config.home)
+        runs = RunStore(database).drop_before(at)  # first: a run that stays finds its traces
+        drop_before(database, at)
+        database.dispose()
         traces = app.traces.drop_before(at)
         report = app.collection.gc(before=before)
     if as_json:

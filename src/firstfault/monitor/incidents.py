@@ -15,6 +15,7 @@ from firstfault.collection.schema import incidents as incidents_table
 from firstfault.errors import InputError
 from firstfault.monitor.readings import now
 from firstfault.trace.record import new_trace_id
+from firstfault.types import Trial
 
 Kind = Literal["opened", "alert", "diagnosis", "change", "message", "fix", "note", "resolved"]
 
@@ -164,6 +165,20 @@ class IncidentStore:
             )
             for row in rows
         ]
+
+
+def note_trials(engine: Engine, collection: str, trials: Sequence[Trial]) -> None:
+    """Put the fixes that were tried on the timeline of the open incident of a collection, if there is one."""
+    store = IncidentStore(engine)
+    incident = store.open_one(collection)
+    if incident is None:
+        return
+    for trial in trials:
+        changes = ", ".join(f"{name} = {value}" for name, value in trial.patch.items())
+        tried = changes or trial.repair or "nothing"
+        proven = "proven on holdout" if trial.verified else "not proven"
+        text = f"{tried}: {trial.metric} {trial.before:.3f} → {trial.after:.3f}, {proven}: {trial.reason}"
+        store.note(incident.id, "fix", text)
 
 
 def new_incident_id() -> str:

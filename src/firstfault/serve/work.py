@@ -105,10 +105,16 @@ def delete(app: "Application", payload: Any, progress: Progress) -> dict[str, An
 
 def gc(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Drop traces and retired revisions that are older than the retention."""
+    from firstfault.monitor.retention import drop_before
+
     kept = payload["keep_days"]
     days = app.settings.trace.keep_days if kept is None else kept
     before = datetime.now(UTC) - timedelta(days=days)
-    traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
+    at = before.isoformat(timespec="milliseconds")
+    database = connect(app.config.home)
+    drop_before(database, at)
+    database.dispose()
+    traces = app.traces.drop_before(at)
     report = app.collection.gc(before=before)
     progress(1, 1)
     return {"before": before.isoformat(), "traces": traces, **asdict(report)}
@@ -171,6 +177,7 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     from firstfault.diagnose.apply import discard_shadow
     from firstfault.diagnose.diagnosis import open_playbook
     from firstfault.diagnose.fix import fix as prove
+    from firstfault.monitor.incidents import note_trials
 
     run, results = _stored(app, payload.get("run"))
     found = diagnose_run(app, run, results, progress=progress)
@@ -184,6 +191,9 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
         progress=lambda _step, done, total: progress(done, total),
     )
     discard_shadow(report)
+    database = connect(app.config.home)
+    note_trials(database, app.collection.name, report.trials)
+    database.dispose()
     return fix_document(report, found, None)
 
 
