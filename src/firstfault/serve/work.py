@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from firstfault.answer import Application
     from firstfault.serve.engine import Engine
 
-LEAST_CASES = 8
-"""Earlier questions that a proof for an incident needs."""
 _BATCH = 64
 """Documents that are cut together."""
 
@@ -198,37 +196,10 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
 
 
 def prove(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
-    """Prove a fix for an incident: what was answered well before it began is asked again, as cases; repairs
-    are chosen on one part of them and proven on the other. The result is that of `fix`."""
-    from firstfault.evaluate import evaluate as run
-    from firstfault.monitor import IncidentStore
-    from firstfault.monitor.explain import answered_well, canary_cases
+    """Prove a fix for an incident on what was answered well before it began. Nothing is applied."""
+    from firstfault.monitor.proof import prove as run
 
-    engine = connect(app.config.home)
-    try:
-        incidents = IncidentStore(engine)
-        incident = incidents.get(payload["incident"])
-        cases = canary_cases(answered_well(app, until=incident.began))
-        if len(cases) < LEAST_CASES:
-            raise InputError(
-                f"Only {len(cases)} questions were answered well before the incident began; "
-                f"{LEAST_CASES} are needed to prove a fix.",
-                hint="Evaluate cases of your own, and prove the fix on their run: firstfault fix --run last",
-            )
-        measured = run(app, cases, source=f"answered well before {incident.id}", generation=False)
-        result = fix(app, {"run": measured.id, "budget": payload.get("budget")}, progress)
-        proven = [trial for trial in result["trials"] if trial["verified"]]
-        said = "; ".join(
-            f"{trial['metric']} {trial['before']:.3g} → {trial['after']:.3g} with "
-            + ", ".join(f"{name} = {value}" for name, value in trial["patch"].items())
-            for trial in proven
-        )
-        incidents.note(
-            incident.id, "fix", f"Proven on earlier questions: {said}" if said else "No fix was proven."
-        )
-    finally:
-        engine.dispose()
-    return result
+    return run(app, payload["incident"], progress=progress)
 
 
 def _stored(app: "Application", run_id: str | None) -> tuple[Run, list[CaseResult]]:
