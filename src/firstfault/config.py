@@ -248,9 +248,9 @@ class MonitorConfig(Section):
     """Seconds between two looks at the alert rules."""
     baseline: int = Field(default=300, ge=50)
     """Requests after the start, or after `firstfault watch --rebase`, that say what is usual."""
-    sample: float = Field(default=0.05, ge=0, le=1)
+    sample: float = Field(default=0.1, ge=0, le=1)
     """Share of the requests that are scored again in the background, e.g. against exact search."""
-    cpu_share: float = Field(default=0.02, gt=0, le=1)
+    cpu_share: float = Field(default=0.03, gt=0, le=1)
     """Share of one core that background scores may take; requests beyond it are not scored."""
     diagnose: bool = True
     """Whether an incident is diagnosed as soon as it opens."""

@@ -121,10 +121,19 @@ def test_scores_of_a_sample(app: Application, engine: Engine) -> None:
     assert scores["index_agrees"] == 1.0
     assert 0 < scores["context_precision"] < 1  # one of six passages is about the market
     assert scores["sufficiency"] > 0.5
-    assert scores["canary_lost"] == 0.0
+
+
+def test_canaries_miss_what_is_gone(app: Application, engine: Engine) -> None:
+    Readings(engine).catch_up(app.settings.monitor)
+    sampler = Sampler(app)
+    trace = app.ask(QUESTIONS[1])
+
+    def lost() -> float:
+        return sum(one.values["canary_lost"] for one in sampler.canaries(trace, len(QUESTIONS)))
+
+    assert lost() == 0
     app.collection.retire(list(DOCUMENTS)[1:])
-    lost = [sampler.score(trace).values["canary_lost"] for _ in QUESTIONS]
-    assert sum(lost) == len(QUESTIONS) - 1
+    assert lost() == len(QUESTIONS) - 1
 
 
 def test_scores_computed_later_join_their_reading(app: Application, engine: Engine) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.diagnose import UNITS
 from firstfault.cli.state import Json, State, print_json, state
 from firstfault.errors import FirstfaultError, InputError
 
@@ -226,8 +225,10 @@ def span(text: str) -> timedelta:
     Raises:
         InputError: it is none.
     """
+    from firstfault.diagnose.diagnosis import MOST_UNITS, UNITS
+
     unit = UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdigit() or int(text[:-1]) == 0:
+    if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < MOST_UNITS:
         raise InputError(f"{text!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
     return timedelta(**{unit: int(text[:-1])})
 

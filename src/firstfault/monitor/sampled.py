@@ -23,6 +23,8 @@ from firstfault.types import Case, Trace
 if TYPE_CHECKING:
     from firstfault.answer import Application
 
+CANARIES = 2
+"""Earlier questions that are asked again beside each scored request."""
 LOOK_AGAIN = 50
 """Scores after which earlier answers are looked for again, where there were none."""
 SIGNALS = frozenset({"sufficiency", "context_precision", "index_agrees", "canary_lost"})
@@ -73,18 +75,16 @@ class Sampler:
                 values["sufficiency"] = held
             values |= self._precision(trace)
         with contextlib.suppress(FirstfaultError):  # what fails here fails in requests too, and counts there
-            values |= self._index(trace) | self._canary()
-        return Reading(
-            trace_id=trace.id,
-            at=trace.at,
-            collection=trace.collection,
-            model=None,
-            adapter=None,
-            key=None,
-            times={},
-            values={name: round(value, 6) for name, value in values.items()},
-            facts={},
-        )
+            values |= self._index(trace)
+        return _beside(trace, {name: round(value, 6) for name, value in values.items()})
+
+    def canaries(self, trace: Trace, number: int = CANARIES) -> list[Reading]:
+        """Earlier questions asked again beside a request: is their evidence still found?"""
+        found: list[Reading] = []
+        with contextlib.suppress(FirstfaultError):
+            for _ in range(number):
+                found.extend(_beside(trace, {"canary_lost": lost}) for lost in self._canary())
+        return found
 
     def _precision(self, trace: Trace) -> dict[str, float]:
         """Share of the passages that support a sentence of the answer."""
@@ -114,15 +114,14 @@ class Sampler:
             return {}
         return {"index_agrees": sum(one.key in returned for one in exact) / len(exact)}
 
-    def _canary(self) -> dict[str, float]:
-        """One earlier question asked again: does its evidence still reach the prompt?"""
+    def _canary(self) -> list[float]:
+        """1 where the evidence of the next earlier question is lost, else 0; empty where there is none."""
         if not self._canaries and self._next % LOOK_AGAIN == 0:
             self._canaries = canary_cases(answered_well(self._app, until=None))
-        if not self._canaries:
-            self._next += 1
-            return {}
-        case = self._canaries[self._next % len(self._canaries)]
         self._next += 1
+        if not self._canaries:
+            return []
+        case = self._canaries[self._next % len(self._canaries)]
         trace = self._app.run(
             ask(self._app, case.question, where=case.where, generate=False, keep=False, case=case.id)
         )
@@ -134,4 +133,19 @@ class Sampler:
             )
             for unit in case.evidence
         )
-        return {"canary_lost": float(not kept)}
+        return [float(not kept)]
+
+
+def _beside(trace: Trace, values: dict[str, float]) -> Reading:
+    """Values that belong to a request and were computed later."""
+    return Reading(
+        trace_id=trace.id,
+        at=trace.at,
+        collection=trace.collection,
+        model=None,
+        adapter=None,
+        key=None,
+        times={},
+        values=values,
+        facts={},
+    )

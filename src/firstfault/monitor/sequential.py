@@ -157,6 +157,10 @@ class Stream:
 
     def step(self, value: float, trace_id: str, at: str) -> None:
         """Take in one more request."""
+        known = signal_of(self.signal).at_rest
+        if self.rest is None and known is not None:
+            self.rest = Rest(n=0, usual=0.0, bad="above", limit=0.5, failures=known)
+            self.states = [0] * len(ODDS)
         if self.rest is None:
             self.learning.append(value)
             if len(self.learning) >= self.baseline:

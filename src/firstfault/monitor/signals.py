@@ -23,6 +23,8 @@ class Signal:
     kind: Kind
     label: str
     """In words, for people."""
+    at_rest: float | None = None
+    """Share of failures at rest, where that is known beforehand; None = learnt from the baseline."""
 
     @property
     def lower_is_better(self) -> bool:
@@ -38,7 +40,13 @@ _S = Stage
 READ = (
     _signal("error", ANY, "failure", "requests that failed"),
     _signal("thumbs_down", ANY, "failure", "feedback that says wrong"),
-    _signal("canary_lost", _S.CORPUS, "failure", "earlier answers whose evidence is no longer found"),
+    Signal(
+        name="canary_lost",
+        stage=_S.CORPUS,
+        kind="failure",
+        label="earlier answers whose evidence is no longer found",
+        at_rest=0.02,  # the same search over the same corpus finds the same
+    ),
     _signal("filter_empty", _S.FILTER, "failure", "filters that admit nothing"),
     _signal("filter_candidates", _S.FILTER, "score", "candidates under a filter"),
     _signal("dense_best", _S.EMBED, "score", "similarity of the nearest passage"),

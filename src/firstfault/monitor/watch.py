@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 STATE = "watch"
 SAVE_EVERY_S = 60.0
-SAMPLED_LEAST = 50
+SAMPLED_LEAST = 30
 OVERLAP = timedelta(minutes=2)
 """Readings come in the order in which requests end, and are dated by when they began: so far it is looked
 back for late ones."""
@@ -164,7 +164,7 @@ class Watch:
     def _baseline(self, rule: Rule) -> int:
         """Values to learn from: fewer of a signal that only a sample of the requests has."""
         usual = self._settings.monitor.baseline
-        return max(SAMPLED_LEAST, usual // 5) if rule.signal in SAMPLED else usual
+        return max(SAMPLED_LEAST, usual // 10) if rule.signal in SAMPLED else usual
 
     def judge(self, collection: str) -> list[Alert]:
         """Hold the rules against what was fed. Returns the alerts that changed their state."""

@@ -5,6 +5,7 @@ readings are stored in batches, rules are judged every few seconds, and a sample
 """
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 WAITING = 64
 """Traces that may wait for their scores; further ones are not scored."""
 NAP_S = 0.25
+CORES = os.cpu_count() or 1
+"""What this thread computes may take all of them: its own time counts so many times."""
 
 
 class Monitoring:
@@ -123,11 +126,14 @@ class Monitoring:
                 trace = self._samples.get_nowait()
             except queue.Empty:
                 return
-            began = time.perf_counter()
-            scores = self._opened(trace.collection)[1].score(trace)
-            self._readings.update_values(trace.id, dict(scores.values))
-            self._watch.feed(scores)
-            self._budget.spend(time.perf_counter() - began)
+            began = time.thread_time()
+            sampler = self._opened(trace.collection)[1]
+            scores, canaries = sampler.score(trace), sampler.canaries(trace)
+            lost = {"canary_lost": max(one.values["canary_lost"] for one in canaries)} if canaries else {}
+            self._readings.update_values(trace.id, {**scores.values, **lost})
+            for found in (scores, *canaries):
+                self._watch.feed(found)
+            self._budget.spend((time.thread_time() - began) * CORES)
             self.scored += 1
 
     def _opened(self, collection: str) -> "tuple[ServedApplication, Sampler]":
