@@ -105,7 +105,7 @@ def test_from_the_health_page_to_fault_fix_and_proof(browser: "Browser", desk: R
         page.click("text=Prove a fix")
         page.wait_for_selector("text=Trials on the holdout", timeout=60_000)
         assert page.locator(".look .big").inner_text().startswith("✓")
-        assert "pack.budget_tokens" in page.locator("pre").first.inner_text()
+        assert page.locator("pre").first.inner_text() == "[pack]\nbudget_tokens = 900"
         shoot(page, "proof")
         page.goto(f"{desk.url}/ui/incidents/{town.incident}")
         assert "Proven on earlier questions" in page.locator("text=Proven on").inner_text()

@@ -1,6 +1,7 @@
 """Templates and values in, pages out: every value escaped, every page under the same strict headers."""
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -125,6 +126,7 @@ def environment() -> Environment:
         "tone": lambda word: TONES.get(str(word), "none"),
         "mark": lambda tone: MARKS[tone],
         "setting": setting,
+        "toml": toml,
         "query": lambda values: urlencode({k: v for k, v in values.items() if v}),
     }
     made.globals["static"] = lambda name: f"/ui/static/{name}?v={versions()[name]}"
@@ -176,3 +178,13 @@ def setting(value: Scalar | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "not set" if value is None else str(value)
+
+
+def toml(patch: Mapping[str, Scalar]) -> str:
+    """Settings as they stand in the configuration file, section by section."""
+    sections: dict[str, list[str]] = {}
+    for name, value in patch.items():
+        section, _, key = name.partition(".")
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else setting(value)
+        sections.setdefault(section, []).append(f"{key} = {shown}")
+    return "\n\n".join("\n".join([f"[{section}]", *lines]) for section, lines in sections.items())
