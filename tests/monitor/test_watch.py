@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -256,6 +257,29 @@ def test_the_diagnosis_leads_and_messages_carry_it(engine: Engine, make: Make) -
     text = postmortem(incident, timeline, AlertStore(engine).of_incident(incident.id))
     assert "First fault: **corpus** / `missing_document` (diagnosed)" in text
     assert "More answers abstain" in text
+
+
+def test_an_incident_is_diagnosed_again_only_when_that_could_change_it(engine: Engine, make: Make) -> None:
+    asked: list[list[str]] = []
+
+    def late(collection: str, alerts: Sequence[Alert], began: str | None) -> Explanation:
+        asked.append([alert.rule for alert in alerts])
+        return replace(explained(collection, alerts, began), stage="rerank", cause="reranker_demotes")
+
+    watch = watched(engine, explain=late)
+    readings = Readings(engine)
+    readings.add(make(200, bad_mark=0.0))
+    watch.tick()
+    readings.add(make(60, abstained=1.0, bad_mark=0.0))
+    watch.tick()
+    readings.add(make(60, abstained=1.0, bad_mark=1.0))
+    watch.tick()
+    assert len(asked) == 1  # a citation is later than reranking
+    readings.add(make(60, abstained=1.0, bad_mark=1.0, dense_best=0.1))
+    watch.tick()
+    assert len(asked) == 2
+    (incident,) = IncidentStore(engine).newest()
+    assert set(incident.rules) == {"more_abstentions", "bad_marks", "far_passages"}
 
 
 def test_fixes_that_are_tried_stand_on_the_timeline(engine: Engine, make: Make) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine
 
 from firstfault.config import Settings
+from firstfault.diagnose.playbook import OVER_BUDGET
 from firstfault.monitor import rules as rules_
 from firstfault.monitor.alerts import Alert, AlertStore, Finding, by_drift, by_limit, update
 from firstfault.monitor.channels import Event, Send, compose, deliver
@@ -308,7 +309,10 @@ class Watch:
                 at=alert.fired_at,
             )
         before = incident
-        incident = self._explained(incident, current)
+        if opened or _is_news(incident, joining):
+            incident = self._explained(incident, current)
+        else:
+            incident = replace(incident, rules=(*incident.rules, *(one.rule for one in joining)))
         self._incidents.save(incident)
         if opened or (incident.stage, incident.cause) != (before.stage, before.cause):
             fault = incident.stage + (f" / {incident.cause}" if incident.cause else "")
@@ -414,3 +418,14 @@ class Watch:
     def verdicts(self, collection: str | None = None) -> list[Verdict]:
         """The alerts that are pending or firing, for `health`."""
         return [alert.verdict() for alert in self._alerts.current(collection)]
+
+
+def _is_news(incident: Incident, joining: Sequence[Alert]) -> bool:
+    """Whether alerts that join could change what is known of the first fault: a diagnosis costs seconds."""
+    if not incident.proven:
+        return True
+    content = [alert for alert in joining if signal_of(alert.signal).kind != "time"]
+    if incident.cause == OVER_BUDGET:
+        return bool(content)
+    known = _ORDER.get(incident.stage, len(_ORDER))
+    return any(_ORDER.get(alert.stage, len(_ORDER)) < known for alert in content)
