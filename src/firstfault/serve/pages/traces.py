@@ -17,7 +17,7 @@ from firstfault.types import Chunk, Trace
 
 router = APIRouter()
 
-PAGE = 40
+PAGE = 25
 Text = Annotated[str, Query(max_length=200)]
 
 
