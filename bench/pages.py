@@ -44,6 +44,12 @@ def fill(home: Path, count: int) -> None:
     """Record real requests, and repeat them."""
     if not home.exists():
         documents(home, 60)
+    engine = connect(home)
+    with reading(engine) as connection:
+        have = int(connection.execute(text("SELECT count(*) FROM traces")).scalar() or 0)
+    if have >= count:
+        engine.dispose()
+        return
     with firstfault.open(home, settings=SETTINGS) as app:
         recorded = [
             app.ask(f"{question} And what of {topic}?") for question in QUESTIONS for topic in TOPICS[:4]
@@ -51,9 +57,6 @@ def fill(home: Path, count: int) -> None:
     recorded += [
         Trace(**{**_fields(one), "error": "The model is gone.", "answer": None}) for one in recorded[:1]
     ]
-    engine = connect(home)
-    with reading(engine) as connection:
-        have = int(connection.execute(text("SELECT count(*) FROM traces")).scalar() or 0)
     rows = _rows(recorded, count - have)
     batch: list[dict[str, Any]] = []
     for row in rows:
