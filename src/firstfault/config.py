@@ -106,6 +106,9 @@ class GeneratorConfig(Section):
     """`llama`: llama.cpp in this process; `openai`: an endpoint; `extractive`: verbatim sentences."""
     model: str = "SmolLM2-135M-Instruct"
     """A known model, a path to a GGUF file, or the endpoint's model name."""
+    adapter: str | None = None
+    """LoRA adapter on top of the model: the name of a release of the home, the path of a GGUF adapter, or for
+    kind = "openai" the name by which the endpoint serves it. None = the base model."""
     base_url: str | None = None
     """Endpoint for kind = "openai"."""
     api_key_env: str = ""

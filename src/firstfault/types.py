@@ -265,6 +265,7 @@ class Generation:
     fingerprint: str
     """Identifies weights and settings of the runtime; equal fingerprints answer equally."""
     adapter: str | None
+    """As the user named it; None = the base model."""
     prompt: tuple[Message, ...]
     rendered: str | None
     """The exact text that the model saw; None when only the endpoint knows its template."""
@@ -276,6 +277,10 @@ class Generation:
     prompt_tokens: int | None
     completion_tokens: int | None
     """None where the endpoint did not count."""
+    adapter_digest: str | None = None
+    """SHA-256 of the adapter's file; None without an adapter, or where only the endpoint has it."""
+    adapter_release: int | None = None
+    """Number of the release that the adapter's name then pointed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

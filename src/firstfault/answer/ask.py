@@ -287,6 +287,9 @@ async def _generate(
             return _quote(app, request, context, listener)
         if written.finish_reason == "length":
             span.event("truncated_output", max_tokens=longest)
+        adapter = generator.adapter
+        if adapter is not None:
+            span.note(adapter=adapter.name, adapter_release=adapter.release)
         span.note(
             model=generator.name,
             prompt_tokens=written.prompt_tokens,
@@ -295,7 +298,9 @@ async def _generate(
         return Generation(
             model=generator.name,
             fingerprint=generator.fingerprint,
-            adapter=None,
+            adapter=adapter.name if adapter else None,
+            adapter_digest=adapter.digest if adapter else None,
+            adapter_release=adapter.release if adapter else None,
             prompt=prompt,
             rendered=generator.render(prompt),
             grammar=grammar,

@@ -13,6 +13,7 @@ from firstfault.cli import (
     diagnose,
     drill,
     evaluate,
+    finetune,
     fix,
     keys,
     models,
@@ -66,6 +67,7 @@ evaluate.register(app)
 diagnose.register(app)
 drill.register(app)
 fix.register(app)
+finetune.register(app)
 cases.register(app)
 format_.register(app)
 settings.register(app)

@@ -154,6 +154,38 @@ traces = Table(
     Index(None, "collection", "at", "id"),
 )
 
+finetune_runs = Table(
+    "finetune_runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("status", Text, nullable=False, comment="training, trained, stopped or failed"),
+    Column("record", JSON, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="from 1, per name"),
+    Column("at", Text, nullable=False),
+    Column("run_id", Text, nullable=False, comment="training run; empty = an adapter from outside"),
+    Column("file", Text, nullable=False, comment="GGUF adapter, relative to home/finetune"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of that file"),
+    Column("base", Text, nullable=False, comment="model that it was trained for"),
+    Column("base_digest", Text, nullable=False, comment="of its GGUF header; empty = not known"),
+    Column("record", JSON, nullable=False, comment="gate verdicts and what they rest on"),
+)
+
+release_log = Table(
+    "release_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("number", Integer, nullable=False, comment="release that the name points to since then"),
+    Column("at", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="release or rollback"),
+
 readings = Table(
     "readings",
     metadata,

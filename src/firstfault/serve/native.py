@@ -68,6 +68,14 @@ def with_policy(settings: Settings, policy: str | None) -> Settings:
     return settings.model_copy(update={"answer": settings.answer.model_copy(update={"policy": policy})})
 
 
+def with_adapter(settings: Settings, adapter: str | None) -> Settings:
+    """The settings with another adapter."""
+    if adapter is None:
+        return settings
+    generator = settings.generator.model_copy(update={"adapter": adapter})
+    return settings.model_copy(update={"generator": generator})
+
+
 @router.post("/ask", responses=examples.ANSWER, tags=["answers"])
 async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     """Answer a question from the documents, every sentence verified.
@@ -79,7 +87,7 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     """
     server = served(request)
     collection = open_to(key, body.collection)
-    settings = with_policy(server.engine.settings, body.policy)
+    settings = with_adapter(with_policy(server.engine.settings, body.policy), body.adapter)
     call = begin(request, body.timeout_s)
     if body.stream:
         return streamed(server, body, collection, settings, call)

@@ -43,6 +43,11 @@ class AskBody(Body):
     shape: dict[str, Any] | None = Field(
         default=None, alias="schema", description="JSON schema that the answer must satisfy."
     )
+    adapter: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        description="A released LoRA adapter to answer with, or one that the endpoint serves by this name.",
+    )
     stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
     timeout_s: Timeout = None
 
