@@ -185,6 +185,7 @@ release_log = Table(
     Column("number", Integer, nullable=False, comment="release that the name points to since then"),
     Column("at", Text, nullable=False),
     Column("action", Text, nullable=False, comment="release or rollback"),
+)
 
 readings = Table(
     "readings",
