@@ -57,7 +57,8 @@ def drill(
     list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Break a copy of the application, one fault at a time, and diagnose it. The home itself is only read."""
+    """Break a copy of the application, one fault at a time, and diagnose it. The home is only read; the
+    report is kept in it, for the page Drills."""
     if context.invoked_subcommand is not None:
         return
     from firstfault.drill.library import FAULTS, named
@@ -71,7 +72,7 @@ def drill(
         _list(faults, as_json=as_json)
         return
     from firstfault.cli import render_drill
-    from firstfault.drill import Workshop, report
+    from firstfault.drill import Workshop, records, report
 
     given = state(context)
     known = _cases(given, on)
@@ -100,8 +101,10 @@ def drill(
     )
     if markdown is not None:
         _write(markdown, report.markdown(outcomes, summary, ready))
+    document = report.document(outcomes, summary, ready)
+    records.save(given.config.home, document)
     if as_json:
-        print_json(report.document(outcomes, summary, ready))
+        print_json(document)
     else:
         render_drill.summary(outcomes, summary, ready)
 

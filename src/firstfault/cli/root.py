@@ -22,6 +22,7 @@ from firstfault.cli import (
     models,
     monitor,
     playbook,
+    prove,
     review,
     serve,
     settings,
@@ -79,6 +80,7 @@ settings.register(app)
 models.register(app)
 serve.register(app)
 monitor.register(app)
+prove.register(app)
 demo.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")

@@ -150,6 +150,8 @@ traces = Table(
     Column("question", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("record", LargeBinary, nullable=False),
+    Index(None, "status", "at", "id"),
+    Index(None, "collection", "at", "id"),
 )
 
 finetune_runs = Table(

@@ -36,7 +36,7 @@ GENERATIONS = 8
 LEAST_SHARE = 0.1
 """Of the earlier questions that must have lost their evidence before that is called the first fault."""
 
-_COMMAND = "firstfault cases from-traces, then eval and fix: a fix is proven on cases"
+_COMMAND = "firstfault prove"
 _ORDER = {stage.value: position for position, stage in enumerate(Stage)}
 
 

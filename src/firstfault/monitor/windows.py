@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from firstfault.config import Settings
 from firstfault.diagnose.latency import budget_of
@@ -230,9 +231,15 @@ def _parts(pairs: Sequence[tuple[str, float]], edges: Sequence[float]) -> list[l
     parts: list[list[float]] = [[] for _ in range(len(edges) - 1)]
     width = (edges[-1] - edges[0]) / len(parts)
     for at, value in pairs:
-        position = int((datetime.fromisoformat(at).timestamp() - edges[0]) / width)
+        position = int((_seconds(at) - edges[0]) / width)
         parts[min(max(position, 0), len(parts) - 1)].append(value)
     return parts
+
+
+@lru_cache(maxsize=16_384)
+def _seconds(at: str) -> float:
+    """A time in seconds; remembered, since every signal of a reading asks for the same one."""
+    return datetime.fromisoformat(at).timestamp()
 
 
 def _alerting(alerts: Sequence[Verdict]) -> Verdict | None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from firstfault.errors import MissingError
 
-_NEEDED = ("fastapi", "uvicorn", "prometheus_client", "opentelemetry", "mcp")
+_NEEDED = ("fastapi", "uvicorn", "prometheus_client", "opentelemetry", "mcp", "jinja2")
 
 
 def require_extra() -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from firstfault.errors import FirstfaultError
-from firstfault.serve import corpus, health, measuring, native, openai_api, watching
+from firstfault.serve import corpus, health, measuring, native, openai_api, pages, watching
 from firstfault.serve.edge import Edge, TooLargeError
 from firstfault.serve.examples import problems
 from firstfault.serve.problems import TITLES, Problem, problem_of
@@ -33,9 +33,12 @@ def create_app(server: Served) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.served = server
+    app.state.lately = pages.Lately()
+    app.state.sessions = pages.Sessions(server.engine.config.home)
     for router in (native.router, corpus.router, measuring.router, watching.router, health.router):
         app.include_router(router, responses=problems())
     app.include_router(openai_api.router, responses=problems(openai=True))
+    app.include_router(pages.router)
     app.add_exception_handler(FirstfaultError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(HTTPException, _refuse_path)
@@ -50,7 +53,7 @@ def _call_id(request: Request) -> str | None:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, FirstfaultError)
-    return problem_of(error, _call_id(request)).response(request.url.path)
+    return _told(request, problem_of(error, _call_id(request)), error)
 
 
 async def _refuse_body(request: Request, error: Exception) -> Response:
@@ -61,27 +64,36 @@ async def _refuse_body(request: Request, error: Exception) -> Response:
     )
     first = found[0]
     where = ".".join(first["loc"])
-    return Problem(
+    problem = Problem(
         status=422,
         detail=f"{where}: {first['msg']}.",
         hint="The schema is at /openapi.json.",
         errors=found,
         trace_id=_call_id(request),
-    ).response(request.url.path)
+    )
+    return _told(request, problem, error)
 
 
 async def _refuse_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, TooLargeError):
         return error.problem.response(request.url.path)
-    response = Problem(
+    problem = Problem(
         status=error.status_code,
         detail=f"{TITLES.get(error.status_code, 'Error')}: {request.method} {request.url.path[:200]}.",
         hint="The paths are at /openapi.json.",
-    ).response(request.url.path)
+    )
+    response = _told(request, problem, error)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def _told(request: Request, problem: Problem, error: Exception) -> Response:
+    """What went wrong: a page for whoever looks at pages, a document for programs."""
+    path = request.url.path
+    is_page = (path == "/ui" or path.startswith("/ui/")) and "text/html" in request.headers.get("accept", "")
+    return pages.refused(request, problem, error) if is_page else problem.response(path)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

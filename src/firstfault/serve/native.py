@@ -90,7 +90,7 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     settings = with_adapter(with_policy(server.engine.settings, body.policy), body.adapter)
     call = begin(request, body.timeout_s)
     if body.stream:
-        return _streamed(server, body, collection, settings, call)
+        return streamed(server, body, collection, settings, call)
     work = server.engine.ask(
         body.question,
         call=call,
@@ -103,7 +103,9 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     return reply(answer_document(trace), call)
 
 
-def _streamed(server: Served, body: AskBody, collection: str, settings: Settings, call: Call) -> Response:
+def streamed(server: Served, body: AskBody, collection: str, settings: Settings, call: Call) -> Response:
+    """The answer to a question as server-sent events; see `ask`."""
+
     async def produce(emit: Emit) -> None:
         structured = body.shape is not None
         live = Live(settings.answer.policy, lambda name, data: emit(event(name, data)), structured=structured)

@@ -11,7 +11,8 @@ from firstfault.collection.database import connect
 from firstfault.errors import InputError
 from firstfault.monitor import AlertStore, IncidentStore, Readings, Slice, health, postmortem
 from firstfault.serve import examples
-from firstfault.serve.access import Asking, Reading
+from firstfault.serve.access import Administering, Asking, Reading
+from firstfault.serve.corpus import Wait, submit
 from firstfault.serve.keys import Key
 from firstfault.serve.native import find_trace, reply
 from firstfault.serve.problems import UnknownError
@@ -114,6 +115,16 @@ async def incident(request: Request, incident_id: str, key: Reading) -> Response
 async def markdown(request: Request, incident_id: str, key: Reading) -> Response:
     """One incident as a post-mortem in Markdown."""
     return PlainTextResponse((await _incident(request, incident_id, key))[1], media_type="text/markdown")
+
+
+@router.post("/incidents/{incident_id}/prove", status_code=202, responses=examples.ACCEPTED)
+async def prove(request: Request, incident_id: str, key: Administering, wait: Wait = 0) -> Response:
+    """Try fixes for an incident and prove them on what was answered well before it began, as a job.
+
+    The result is that of `POST /fix`. Nothing is applied.
+    """
+    found, _ = await _incident(request, incident_id, key)
+    return await submit(served(request), "prove", {"incident": found["id"]}, found["collection"], wait)
 
 
 async def _incident(request: Request, incident_id: str, key: Key) -> tuple[dict[str, Any], str]:

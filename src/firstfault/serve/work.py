@@ -38,6 +38,7 @@ def open_jobs(engine: "Engine") -> Jobs:
         "evaluate": over(evaluate, "measure"),
         "diagnose": over(diagnose, "measure"),
         "fix": over(fix, "measure"),
+        "prove": over(prove, "measure"),
         "drill": over(drill, "measure"),
     }
     return Jobs(engine.config.home, kinds)
@@ -193,9 +194,16 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     return fix_document(report, found, None)
 
 
+def prove(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
+    """Prove a fix for an incident on what was answered well before it began. Nothing is applied."""
+    from firstfault.monitor.proof import prove as run
+
+    return run(app, payload["incident"], progress=progress)
+
+
 def drill(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Break copies of the application, one fault at a time, and say what the diagnosis named."""
-    from firstfault.drill import Workshop, report, series
+    from firstfault.drill import Workshop, records, report, series
     from firstfault.drill.library import named, of_set
 
     _, results = _stored(app, payload["run"])
@@ -213,7 +221,9 @@ def drill(app: "Application", payload: Any, progress: Progress) -> dict[str, Any
         for outcome in drills:
             outcomes.append(outcome)
             progress(len(outcomes), len(faults))
-    return report.document(outcomes, report.summarize(outcomes), [])
+    document = report.document(outcomes, report.summarize(outcomes), [])
+    records.save(app.config.home, document)
+    return document
 
 
 def _stored(app: "Application", run_id: str | None) -> tuple[Run, list[CaseResult]]:

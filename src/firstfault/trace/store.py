@@ -20,6 +20,7 @@ from sqlalchemy import Engine, bindparam, text
 
 from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
+from firstfault.trace.listing import Position, TracePage, Wanted, find, ordered
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
@@ -123,19 +124,23 @@ class TraceStore:
             InputError: there is no such trace, or several.
         """
         with reading(self._engine) as connection:
+            found = connection.execute(
+                text("SELECT record FROM traces WHERE id = :id"), {"id": trace_id}
+            ).scalar()  # answered from the index, also among a million traces; LIKE reads them all
+            if found is not None:
+                return decode(found)
             rows = connection.execute(
                 text("SELECT id, record FROM traces WHERE id LIKE :prefix ESCAPE '!' ORDER BY id LIMIT 3"),
                 {"prefix": trace_id.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"},
             ).all()
-        exact = [row for row in rows if row.id == trace_id] or rows
-        if not exact or not trace_id:
+        if not rows or not trace_id:
             raise InputError(f"No trace '{trace_id}'.", hint="`firstfault traces` lists them.")
-        if len(exact) > 1:
+        if len(rows) > 1:
             raise InputError(
-                f"Several traces begin with '{trace_id}': {', '.join(row.id for row in exact)}.",
+                f"Several traces begin with '{trace_id}': {', '.join(row.id for row in rows)}.",
                 hint="Give more of the id.",
             )
-        return decode(exact[0].record)
+        return decode(rows[0].record)
 
     def several(self, trace_ids: Sequence[str]) -> dict[str, Trace]:
         """The traces with these ids; those that are no longer kept are absent."""
@@ -157,6 +162,15 @@ class TraceStore:
             rows = connection.execute(query, {"since": since or "", "limit": limit}).all()
         for row in rows:
             yield decode(row.record)
+
+    def page(
+        self, wanted: Wanted | None = None, *, before: Position | None = None, limit: int = 50
+    ) -> TracePage:
+        """The next traces after a place, newest first; every page costs the same."""
+        with reading(self._engine) as connection:
+            found = find(connection, wanted or Wanted(), before=before, limit=limit)
+        traces = ordered(found.ids, self.several(found.ids))
+        return TracePage(traces=traces, after=found.after, read_to=found.read_to)
 
     def drop_before(self, at: str) -> int:
         """Delete traces older than an ISO 8601 time in UTC. Returns how many."""

@@ -1,0 +1,60 @@
+"""`prove`: the proof of a fix for an incident, from what was answered well before it began."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from firstfault.cli.progress import case_progress
+from firstfault.cli.state import Json, State, print_json, state
+
+if TYPE_CHECKING:
+    from firstfault.monitor import Incident
+
+
+def prove(
+    context: typer.Context,
+    incident_id: Annotated[
+        str, typer.Argument(metavar="[INCIDENT]", help='Id of the incident; "last" is the newest.')
+    ] = "last",
+    as_json: Json = False,
+) -> None:
+    """Try fixes for an incident and prove them on questions that were answered well before it began."""
+    given = state(context)
+    incident = _incident(given, incident_id)
+    client = given.server()
+    if client is not None:
+        job = client.post(f"/incidents/{incident.id}/prove", {})
+        document = client.finished(job)
+    else:
+        from dataclasses import replace
+
+        from firstfault.monitor.proof import prove as run
+
+        with (
+            replace(given, collection=incident.collection).application() as app,
+            case_progress("proving") as progress,
+        ):
+            document = run(app, incident.id, progress=progress)
+    if as_json:
+        print_json(document)
+    else:
+        from firstfault.cli import render_fix
+
+        typer.echo(f"{incident.id}: {incident.title}", err=True)
+        render_fix.document(document, given.config.settings)
+
+
+def _incident(given: State, incident_id: str) -> "Incident":
+    from firstfault.collection.database import connect
+    from firstfault.monitor import IncidentStore
+
+    engine = connect(given.config.home, create=False)
+    try:
+        return IncidentStore(engine).get(incident_id)
+    finally:
+        engine.dispose()
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command on the root."""
+    app.command()(prove)
