@@ -105,7 +105,10 @@ def _begin(app: "Application", cases: Sequence[Case], source: str, generation: b
     """A new run, or the one that was interrupted under the same conditions."""
     now = datetime.now(UTC)
     verifier = app.verifier(app.settings.verifier).name
-    parts = (app.settings.fingerprint(), app.embedder.fingerprint, verifier)
+    generator = app.generator(app.settings.generator) if generation else None
+    adapter = generator.adapter if generator is not None else None
+    parts = [app.settings.fingerprint(), app.embedder.fingerprint, verifier]
+    parts += [adapter.digest] if adapter is not None and adapter.digest else []  # a name can point elsewhere
     run = Run(
         id=f"run-{new_trace_id(now)}",
         at=now.isoformat(timespec="milliseconds"),
