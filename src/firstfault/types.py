@@ -376,6 +376,8 @@ class Trace:
     """JSON schema that the answer had to satisfy; None = free text."""
     format: Formatted | None = None
     """How it came to satisfy the schema; None for free text, an abstention, or when nothing was generated."""
+    key: str | None = None
+    """Id of the API key that asked; None where nobody needed one."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""

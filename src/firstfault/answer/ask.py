@@ -137,6 +137,7 @@ async def ask(
         case=case,
         schema=dict(request.shape.schema.document) if request.shape else None,
         format=formatted,
+        key=recording.key,
     )
     if keep:
         app.traces.put(trace)

@@ -17,7 +17,9 @@ from firstfault.cli import (
     fix,
     keys,
     models,
+    monitor,
     playbook,
+    review,
     serve,
     settings,
     trace,
@@ -70,7 +72,9 @@ format_.register(app)
 settings.register(app)
 models.register(app)
 serve.register(app)
+monitor.register(app)
 demo.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(review.app, name="review")
 app.add_typer(verify.app, name="verify")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError
 from firstfault.collection.readonly import is_read_only
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"

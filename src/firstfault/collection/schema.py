@@ -184,3 +184,87 @@ release_log = Table(
     Column("at", Text, nullable=False),
     Column("action", Text, nullable=False, comment="release or rollback"),
 )
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("trace_id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("collection", Text, nullable=False),
+    Column("model", Text),
+    Column("adapter", Text),
+    Column("key", Text, comment="id of the API key that asked"),
+    Column("record", JSON, nullable=False, comment="what monitoring reads off the trace, by name"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("trace_id", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("verdict", Text, nullable=False, comment="up or down"),
+    Column("note", Text, nullable=False),
+)
+
+review_items = Table(
+    "review_items",
+    metadata,
+    Column("id", Text, primary_key=True, comment="trace id, then the number of the sentence"),
+    Column("trace_id", Text, nullable=False, index=True),
+    Column("round", Text, nullable=False, index=True, comment="when it was drawn; one draw, one round"),
+    Column("collection", Text, nullable=False),
+    Column("stratum", Text, nullable=False),
+    Column("population", Integer, nullable=False, comment="sentences of the stratum in this round"),
+    Column("position", Integer, nullable=False, comment="in the queue of its round"),
+    Column("record", JSON, nullable=False, comment="question, sentence, passages, verdict"),
+)
+
+review_labels = Table(
+    "review_labels",
+    metadata,
+    Column("item_id", ForeignKey("review_items.id"), primary_key=True),
+    Column("reviewer", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
+incident_entries = Table(
+    "incident_entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("incident_id", ForeignKey("incidents.id")),
+    Column("record", JSON, nullable=False),
+)
+
+monitor_state = Table(
+    "monitor_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("record", JSON, nullable=False),
+)

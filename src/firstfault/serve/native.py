@@ -55,7 +55,9 @@ def begin(request: Request, timeout_s: float | None) -> Call:
     """A call with the request's deadline; its id is known to the access log from now on."""
     most = served(request).engine.settings.serve.deadline_s
     call = Call(min(timeout_s or most, most))
-    request.scope.setdefault("state", {})["call"] = call
+    state = request.scope.setdefault("state", {})
+    call.key = state.get("key")
+    state["call"] = call
     return call
 
 
