@@ -58,6 +58,23 @@ class IndexConfig(Section):
     language: str | None = None
     """Stemmer of the BM25 arm, a Snowball language or "none"; fixed when the collection is made, then english
     where nothing is set."""
+    url: str | None = None
+    """For kind = "qdrant": the cluster, e.g. http://127.0.0.1:6333."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the cluster's key, if one is needed."""
+    prefix: str = Field(default="firstfault", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """First part of the collection's name in the cluster; the second is unique to each collection."""
+    shards: int = Field(default=1, ge=1, le=1024)
+    """Parts of a new collection in the cluster, spread over its nodes."""
+    replication: int = Field(default=1, ge=1, le=16)
+    """Copies of each part."""
+    write_consistency: int = Field(default=1, ge=1, le=16)
+    """Copies that must have a write before it is acknowledged."""
+    on_disk: bool = False
+    """Keep vectors and payload of a new collection in the cluster on disk, read through the page cache."""
+    quantization: Literal["none", "scalar", "binary"] = "none"
+    """Small copies of the vectors, searched in memory: `scalar` takes a quarter, `binary` a 32nd; the best
+    candidates are scored anew with the full vectors."""
 
 
 class ChunkingConfig(Section):
@@ -298,14 +315,20 @@ class Settings(Section):
 
     def fingerprint(self) -> str:
         """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
-        judging = {"evaluate", "latency", "diagnose", "serve"}
-        canonical = json.dumps(self.model_dump(mode="json", exclude=judging), sort_keys=True)
+        canonical = json.dumps(self.model_dump(mode="json", exclude=_NOT_ANSWERING), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
         """A copy with `section.key` → value changed, checked like the file is."""
         values = {section: dict(table) for section, table in self.model_dump().items()}
         return _validate(values, _nested(changes, origin))
+
+
+_NOT_ANSWERING: dict[str, Any] = {
+    **dict.fromkeys(("evaluate", "latency", "diagnose", "serve"), True),
+    "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
+}
+"""Settings that change no answer: limits, and where things are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
