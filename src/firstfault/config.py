@@ -295,9 +295,20 @@ class ServeConfig(Section):
     """Whether questions, prompts and answers go with the spans."""
 
 
+class HomeConfig(Section):
+    """Where the truth about a home is."""
+
+    database: str | None = None
+    """A PostgreSQL that several processes share, e.g. postgresql+psycopg://user@host/database; None = a
+    SQLite file in the home."""
+    password_env: str = ""
+    """Name of the environment variable that holds its password, if one is needed. It is never stored."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
+    home: HomeConfig = Field(default_factory=HomeConfig)
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
     chunking: ChunkingConfig = Field(default_factory=ChunkingConfig)
@@ -318,6 +329,10 @@ class Settings(Section):
         canonical = json.dumps(self.model_dump(mode="json", exclude=_NOT_ANSWERING), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+    def embedded(self) -> "Settings":
+        """The same with a database and an index of its own: copies must not touch what is shared."""
+        return self.override({"home.database": "", "index.kind": "edge"}, origin="a copy")
+
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
         """A copy with `section.key` → value changed, checked like the file is."""
         values = {section: dict(table) for section, table in self.model_dump().items()}
@@ -325,7 +340,7 @@ class Settings(Section):
 
 
 _NOT_ANSWERING: dict[str, Any] = {
-    **dict.fromkeys(("evaluate", "latency", "diagnose", "serve"), True),
+    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "serve"), True),
     "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
 }
 """Settings that change no answer: limits, and where things are."""

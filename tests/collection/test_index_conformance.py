@@ -1,7 +1,7 @@
 """Both index adapters mean the same: the same tests, and the same results side by side.
 
-The cluster is the one at FIRSTFAULT_QDRANT_URL (key in FIRSTFAULT_QDRANT_KEY), else qdrant-client's local mode;
-the ids of the tests say which: `qdrant-live` or `qdrant-local`.
+The cluster is the one at FIRSTFAULT_QDRANT_URL (key in FIRSTFAULT_QDRANT_KEY), else qdrant-client's local
+mode; the ids of the tests say which: `qdrant-live` or `qdrant-local`.
 """
 
 import math
@@ -123,9 +123,7 @@ def test_both_admit_what_the_filter_means(
 
 
 def test_only_what_was_valid_at_a_version_is_found(index: Index) -> None:
-    index.upsert(
-        [point(1, 5), point(2, 5, valid_from=2), point(3, 5, valid_from=1, valid_to=2)]
-    )
+    index.upsert([point(1, 5), point(2, 5, valid_from=2), point(3, 5, valid_from=1, valid_to=2)])
     assert nearest(index) == [1, 2]
     assert nearest(index, version=1) == [1, 3]
     index.retire([2], 4)

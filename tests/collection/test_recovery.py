@@ -208,7 +208,10 @@ def test_an_index_from_before_dates_is_made_anew_and_filters_by_them(
     other.close()
     database = sqlite3.connect(home / "firstfault.db")  # as the schema before this one left it
     database.execute("DELETE FROM fields WHERE kind = 'date'")
-    database.execute("UPDATE alembic_version SET version_num = '0004'")
+    database.executescript(
+        "DROP TABLE jobs; ALTER TABLE collections DROP COLUMN identity; "
+        "ALTER TABLE collections DROP COLUMN placed; UPDATE alembic_version SET version_num = '0004'"
+    )
     database.commit()
     database.close()
     again = open_collection()

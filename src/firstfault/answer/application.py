@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from firstfault.collection.binding import bind
 from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import ConfigError
 
@@ -48,6 +49,10 @@ class Application:
         progress: "ProgressCallback | None" = None,
     ) -> None:
         self.config = config
+        if config.settings.home.database:
+            from firstfault.collection.database import bind
+
+            bind(config.home, config.settings)
         self._progress = progress
         self._collection_name = collection
         self._create = create
@@ -61,6 +66,7 @@ class Application:
 
         Its requests run on the event loop of this one (`run`); close it before this one.
         """
+        settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = Application(config, collection=collection, create=True, progress=self._progress)
         if settings.embedder == self.settings.embedder:

@@ -27,7 +27,15 @@ from firstfault.collection.filters import (
     compared_as,
 )
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
-from firstfault.collection.layout import DENSE, EXACT_BELOW_KB, MOST_FIELDS, SPARSE, path_of, payload_of, stored
+from firstfault.collection.layout import (
+    DENSE,
+    EXACT_BELOW_KB,
+    MOST_FIELDS,
+    SPARSE,
+    path_of,
+    payload_of,
+    stored,
+)
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
 from firstfault.errors import StorageError

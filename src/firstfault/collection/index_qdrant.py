@@ -24,10 +24,25 @@ from firstfault.collection.filters import (
     compared_as,
 )
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
-from firstfault.collection.layout import DENSE, EXACT_BELOW_KB, MOST_FIELDS, SPARSE, path_of, payload_of, stored
+from firstfault.collection.layout import (
+    DENSE,
+    EXACT_BELOW_KB,
+    MOST_FIELDS,
+    SPARSE,
+    path_of,
+    payload_of,
+    stored,
+)
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
-from firstfault.errors import ConfigError, FirstfaultError, MismatchError, MissingError, RemoteError, StorageError
+from firstfault.errors import (
+    ConfigError,
+    FirstfaultError,
+    MismatchError,
+    MissingError,
+    RemoteError,
+    StorageError,
+)
 from firstfault.models.embedder import FloatArray
 from firstfault.types import Candidate, Scalar
 
@@ -59,7 +74,9 @@ def connect_cluster(settings: IndexConfig) -> "QdrantClient":
     """
     if not (settings.url or "").startswith(("http://", "https://")):
         raise ConfigError(
-            'index.kind = "qdrant" needs index.url.' if not settings.url else f"{settings.url!r} is no address.",
+            'index.kind = "qdrant" needs index.url.'
+            if not settings.url
+            else f"{settings.url!r} is no address.",
             hint="Set index.url to the cluster, e.g. http://127.0.0.1:6333.",
         )
     try:

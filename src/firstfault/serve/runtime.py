@@ -248,6 +248,7 @@ class ServedApplication(Application):
 
     def sibling(self, settings: Settings, *, collection: str, home: Path | None = None) -> "Application":
         """An application over another collection for a trial; it shares the models, and the event loop."""
+        settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = _Sibling(self._parts, config, collection)
         if settings.embedder != self.settings.embedder:
