@@ -41,7 +41,7 @@ def cluster() -> Iterator[str]:
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
     root = Path(tempfile.mkdtemp(prefix="ff-pg-", dir="/tmp"))  # short: the path of a socket is limited
-    as_user = {"user": user} if os.geteuid() == 0 else {}
+    as_user = user if os.geteuid() == 0 else None
     if os.geteuid() == 0:
         shutil.chown(root, user)
 
@@ -52,7 +52,7 @@ def cluster() -> Iterator[str]:
             text=True,
             cwd=root,
             check=False,
-            **as_user,  # type: ignore[arg-type]
+            user=as_user,
         )
         if done.returncode:
             log = (root / "log").read_text() if (root / "log").exists() else ""

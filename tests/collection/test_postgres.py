@@ -114,7 +114,8 @@ from firstfault.types import ChunkedDocument, Document
 EdgeIndex.upsert = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 settings = Settings().override({{"home.database": {url!r}}})
 made = Document(id="a", title="A", text="pump", source="a", revision="r", metadata={{}})
-with Collection.open(Path({str(tmp_path / "one")!r}), settings=settings, embedder=HashedEmbedder(dimension=32)) as c:
+home, embedder = Path({str(tmp_path / "one")!r}), HashedEmbedder(dimension=32)
+with Collection.open(home, settings=settings, embedder=embedder) as c:
     list(c.add_all([ChunkedDocument(document=made, spans=((0, 4),))]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

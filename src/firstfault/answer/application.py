@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstfault.collection.binding import bind
 from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import ConfigError
 

@@ -17,6 +17,7 @@ from firstfault.cli import (
     keys,
     models,
     playbook,
+    scale,
     serve,
     settings,
     trace,
@@ -69,6 +70,7 @@ settings.register(app)
 models.register(app)
 serve.register(app)
 demo.register(app)
+scale.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(verify.app, name="verify")

@@ -400,7 +400,8 @@ def _chunk_query() -> Select[Any]:
 
 def _metadata(stored: Any) -> Metadata:
     """SQLite gives the text, PostgreSQL's driver what it says."""
-    return json.loads(stored) if isinstance(stored, str) else stored
+    found: Metadata = json.loads(stored) if isinstance(stored, str) else stored
+    return found
 
 
 def _sizes() -> tuple[ColumnElement[int], ColumnElement[int]]:

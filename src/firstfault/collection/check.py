@@ -4,7 +4,6 @@ In: the catalog and its index. Out: one verdict a check, with the fix. Nothing i
 """
 
 from collections.abc import Iterator
-
 from pathlib import Path
 
 import numpy as np

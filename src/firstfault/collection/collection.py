@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from platform import node
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select
@@ -23,8 +23,8 @@ from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import Index
 from firstfault.collection.lexical import DEFAULT_LANGUAGE, Lexicon
 from firstfault.collection.lock import HomeLock
-from firstfault.collection.postgres import enter, is_shared, leave, sole_writer
 from firstfault.collection.place import EdgePlace, Place, QdrantPlace
+from firstfault.collection.postgres import enter, is_shared, leave, sole_writer
 from firstfault.collection.readonly import borrow, give_back, is_read_only
 from firstfault.collection.records import (
     Acknowledged,
@@ -38,10 +38,13 @@ from firstfault.collection.records import (
 from firstfault.collection.recovery import agrees, open_index, reconcile
 from firstfault.collection.schema import collections, failures
 from firstfault.collection.writer import Writer
-from firstfault.config import Settings
+from firstfault.config import IndexConfig, Settings
 from firstfault.errors import ConfigError, InputError, MismatchError, MissingError
 from firstfault.models.embedder import Embedder, FloatArray
 from firstfault.types import Candidate, Chunk, ChunkedDocument, Document, Verdict
+
+if TYPE_CHECKING:
+    from firstfault.collection.move import Move, Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -373,6 +376,37 @@ class Collection:
         """Whether what is stored holds together, for the doctor."""
         return list(check(self._catalog, self._index, self._place))
 
+    def copy_index(self, to: IndexConfig, progress: "Progress") -> "Move":
+        """Copy the index to another place and verify it; where that holds, the catalog relies on it from now.
+
+        The settings that name the place are still to be changed by hand.
+
+        Raises:
+            InputError: it is there already.
+            RemoteError: the cluster cannot be reached; what was copied is kept for the next try.
+        """
+        from firstfault.collection.move import move
+
+        with self._alone():
+            place = self._new_place(to)
+            if place.name == self._place.name:
+                raise InputError(
+                    f"The index is at {place.name} already.", hint="Name another place: a URL, or edge."
+                )
+            target = place.open()
+            try:
+                writer = self._new_writer(target, place)
+                return move(
+                    self._catalog,
+                    self._lexicon,
+                    source=(self._index, self._place),
+                    target=(target, place),
+                    writer=writer,
+                    progress=progress,
+                )
+            finally:
+                target.close()
+
     def close(self) -> None:
         """Release the home. Further use is an error; closing again is not."""
         if "_closed" in self.__dict__:
@@ -415,15 +449,17 @@ class Collection:
                 reconcile(self._catalog, self._index, self._writer, self._place)
             yield
 
-    def _new_place(self) -> Place:
-        if self._settings.index.kind == "qdrant":
-            return QdrantPlace(self._row.identity, self._row.dimension, self._settings.index)
+    def _new_place(self, settings: IndexConfig | None = None) -> Place:
+        settings = settings or self._settings.index
+        if settings.kind == "qdrant":
+            return QdrantPlace(self._row.identity, self._row.dimension, settings)
         name = "edge" if self._presence is None else f"edge {node()} {self._folder.resolve()}"
-        return EdgePlace(self._folder, self._row.dimension, self._settings.index, name=name)
+        return EdgePlace(self._folder, self._row.dimension, settings, name=name)
 
-    def _new_writer(self) -> Writer:
+    def _new_writer(self, index: Index | None = None, place: Place | None = None) -> Writer:
         space = f"{self._row.fingerprint}:{self._row.token_format}"
-        return Writer(self._catalog, self._index, placed=self._place.name, space=space, lexicon=self._lexicon)
+        placed = (place or self._place).name
+        return Writer(self._catalog, index or self._index, placed=placed, space=space, lexicon=self._lexicon)
 
 
 def _find(engine: Engine, name: str) -> Row[Any] | None:

@@ -1,13 +1,14 @@
 """The index in a Qdrant cluster: the same vectors, payload and filters as in the embedded engine.
 
-In: a client and the name of a collection of the cluster. Out: an `Index`. Every request may be repeated without
-harm, so one that the network lost is sent again. Needs the extra `scale`.
+In: a client and the name of a collection of the cluster. Out: an `Index`. Every request may be repeated
+without harm, so one that the network lost is sent again. Needs the extra `scale`.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -116,7 +117,7 @@ class QdrantIndex:
         found = vectors[DENSE].size if isinstance(vectors, dict) and DENSE in vectors else None
         if found != dimension:
             raise MismatchError(
-                f"The collection {name} at {self._where} holds vectors of {found} dimensions, not {dimension}.",
+                f"The collection {name} at {self._where} has vectors of {found} dimensions, not {dimension}.",
                 hint="Set another index.prefix, or delete it in the cluster.",
             )
 
@@ -139,7 +140,9 @@ class QdrantIndex:
         parameters = models.SearchParams(
             hnsw_ef=max(ef, limit), exact=exact, quantization=rescored if self._quantised else None
         )
-        return self._query(vector.tolist(), DENSE, where, version, limit, parameters)
+        return self._query(
+            vector.tolist(), DENSE, where=where, version=version, limit=limit, parameters=parameters
+        )
 
     def sparse(
         self, vector: SparseVector, *, where: Filter | None, version: int | None, limit: int
@@ -152,7 +155,7 @@ class QdrantIndex:
         population = models.Filter(must=_valid(version))
         parameters = models.SearchParams(idf=models.IdfCorpusParams(corpus=population))
         query = models.SparseVector(indices=vector.indices, values=vector.values)
-        return self._query(query, SPARSE, where, version, limit, parameters)
+        return self._query(query, SPARSE, where=where, version=version, limit=limit, parameters=parameters)
 
     def upsert(self, points: Sequence[Point]) -> None:
         """See `Index.upsert`."""
@@ -170,7 +173,7 @@ class QdrantIndex:
                 )
                 for point in points[start : start + _BATCH]
             ]
-            self._write(lambda records=records: self._client.upsert(self.name, records, wait=True))
+            self._write(partial(self._client.upsert, self.name, records, wait=True))
 
     def retire(self, keys: Sequence[int], valid_to: int) -> None:
         """See `Index.retire`."""
@@ -274,7 +277,14 @@ class QdrantIndex:
         self._write(lambda: self._client.create_payload_index(self.name, path, schema, wait=True))
 
     def _query(
-        self, query: Any, using: str, where: Filter | None, version: int | None, limit: int, parameters: Any
+        self,
+        query: Any,
+        using: str,
+        *,
+        where: Filter | None,
+        version: int | None,
+        limit: int,
+        parameters: Any,
     ) -> list[Candidate]:
         from qdrant_client import models
 
@@ -301,8 +311,13 @@ class QdrantIndex:
         offset: Any = None
         while True:
             records, offset = self._call(
-                lambda offset=offset: self._client.scroll(
-                    self.name, offset=offset, limit=_PAGE, with_payload=fields, with_vectors=False
+                partial(
+                    self._client.scroll,
+                    self.name,
+                    offset=offset,
+                    limit=_PAGE,
+                    with_payload=fields,
+                    with_vectors=False,
                 )
             )
             yield from records

@@ -1,7 +1,7 @@
 """How a chunk's metadata and validity stand in a point's payload: the same for every engine.
 
-In: a `Point`, or a comparison of a filter. Out: payload, and the path and value that match it. Booleans are kept
-as words, since the embedded engine matches none; dates stand a second time, as seconds.
+In: a `Point`, or a comparison of a filter. Out: payload, and the path and value that match it. Booleans
+are kept as words, since the embedded engine matches none; dates stand a second time, as seconds.
 """
 
 from collections.abc import Mapping

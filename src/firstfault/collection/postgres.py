@@ -1,7 +1,7 @@
 """PostgreSQL as the truth of a home that several processes share.
 
-In: an address without a password. Out: an engine, advisory locks in the place of the home's lock file, and the
-days that traces are partitioned by. Needs the extra `scale`.
+In: an address without a password. Out: an engine, advisory locks in the place of the home's lock file, and
+the days that traces are partitioned by. Needs the extra `scale`.
 """
 
 import os

@@ -148,6 +148,10 @@ class Writer:
         if self._settled:
             return
         self._index.settle()
+        self.mark()
+
+    def mark(self) -> None:
+        """Note that the index, as it is, agrees with the catalog."""
         points = self._index.info().points
         with writing(self._engine) as connection:
             ours = collections.c.id == self._catalog.id

@@ -117,7 +117,10 @@ class TraceStore:
             self._queue.put(None)
             self._writer.join()
             self._writer = None
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self._engine.dispose()
 
     def get(self, trace_id: str) -> Trace:
         """The trace with this id, or with the only id that starts with it.
