@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from firstfault.collection.database import connect
+from firstfault.collection.database import connect, database_of
 from firstfault.errors import InputError
 from firstfault.serve.jobs import Job, Jobs, Lane, Progress, Work
 from firstfault.types import Case, CaseResult, Document, Run
@@ -40,7 +40,12 @@ def open_jobs(engine: "Engine") -> Jobs:
         "diagnose": over(diagnose, "measure"),
         "fix": over(fix, "measure"),
     }
-    return Jobs(engine.config.home, kinds)
+    home = engine.config.home
+    if database_of(home).database:
+        from firstfault.serve.jobs_shared import SharedJobs
+
+        return SharedJobs(home, connect(home), kinds)
+    return Jobs(home, kinds)
 
 
 def ingest(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
