@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from firstfault.errors import ConfigError
 
@@ -116,6 +116,15 @@ class PackConfig(Section):
     """Upper bound of all passages together, in the generator's tokens."""
 
 
+class EndpointConfig(Section):
+    """One of several endpoints that serve the generator's model."""
+
+    url: str
+    """For example http://10.0.0.5:8000/v1."""
+    weight: int = Field(default=1, ge=1, le=1000)
+    """Its share of the requests, against the other weights."""
+
+
 class GeneratorConfig(Section):
     """What writes the answer."""
 
@@ -127,6 +136,10 @@ class GeneratorConfig(Section):
     """Endpoint for kind = "openai"."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key, if one is needed."""
+    endpoints: Annotated[tuple[EndpointConfig, ...], BeforeValidator(lambda given: given or ())] = ()
+    """Instead of base_url: several that serve the model, as [[generator.endpoints]] with url and weight."""
+    hedge_after_s: float | None = Field(default=None, gt=0)
+    """With several endpoints: a request without a first word after this time is asked of a second one too."""
     max_tokens: int = Field(default=96, ge=1)
     """Upper bound of the answer."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
@@ -342,6 +355,7 @@ class Settings(Section):
 _NOT_ANSWERING: dict[str, Any] = {
     **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "serve"), True),
     "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
+    "generator": {"endpoints", "hedge_after_s"},
 }
 """Settings that change no answer: limits, and where things are."""
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ATTEMPTS = 3
+"""How often one endpoint is asked; where there are several, the next one is asked instead."""
+
 
 class Application:
     """Everything that a command works on. Close it, or use it as a context manager."""
@@ -287,15 +290,7 @@ def open_generator(
     if settings.kind == "extractive":
         return None
     if settings.kind == "openai":
-        from firstfault.models.remote import OpenAIGenerator
-
-        return OpenAIGenerator(
-            model=settings.model,
-            base_url=_required(settings.base_url, "generator.base_url"),
-            api_key_env=settings.api_key_env,
-            context_window=settings.context_window,
-            timeout_s=settings.timeout_s,
-        )
+        return _open_remote(settings)
     from firstfault.models import store
     from firstfault.models.llama import LlamaGenerator
 
@@ -306,6 +301,26 @@ def open_generator(
     )
     generator.load()
     return generator
+
+
+def _open_remote(settings: GeneratorConfig) -> "Generator":
+    from firstfault.models.pool import Member, PooledGenerator
+    from firstfault.models.remote import OpenAIGenerator
+
+    def at(url: str, attempts: int) -> OpenAIGenerator:
+        return OpenAIGenerator(
+            model=settings.model,
+            base_url=url,
+            api_key_env=settings.api_key_env,
+            context_window=settings.context_window,
+            timeout_s=settings.timeout_s,
+            attempts=attempts,
+        )
+
+    if not settings.endpoints:
+        return at(_required(settings.base_url, "generator.base_url"), ATTEMPTS)
+    members = [Member(one.url, at(one.url, 1), one.weight) for one in settings.endpoints]
+    return PooledGenerator(members, hedge_after_s=settings.hedge_after_s)
 
 
 def _required(value: str | None, name: str) -> str:

@@ -239,6 +239,7 @@ class Workshop:
             "generator.kind": "openai",
             "generator.model": Answerer.model,
             "generator.base_url": self._proxy.base_url,
+            "generator.endpoints": "",
             "generator.api_key_env": "",
             "generator.max_tokens": "256",
             "generator.context_window": "8192",

@@ -88,6 +88,11 @@ class GuardedGenerator:
             report()
 
 
+def _where(settings: GeneratorConfig) -> str:
+    """The endpoint, or endpoints, that a breaker stands before."""
+    return ", ".join(one.url for one in settings.endpoints) or settings.base_url or ""
+
+
 class Parts:
     """What is open, and shared by every application of the server."""
 
@@ -238,7 +243,7 @@ class ServedApplication(Application):
         if settings not in self._generators:
             remote = open_generator(settings)
             assert remote is not None
-            guarded = GuardedGenerator(remote, self._parts.breaker(settings.base_url or ""))
+            guarded = GuardedGenerator(remote, self._parts.breaker(_where(settings)))
             self._generators[settings] = guarded
         return self._generators[settings]
 
