@@ -1,6 +1,6 @@
 """How the embedded index grows: time of a search, disk and memory, from a thousand chunks up.
 
-    nice -n 15 python -m bench.scale [--sizes 1000,10000,100000] [--dimension 384] [--queries 200] [--json FILE]
+    nice -n 15 python -m bench.scale [--sizes 1000,10000,100000] [--dimension 384] [--queries 200] [--json F]
 
 The vectors are made, not embedded: each is one of 2,000 random directions with noise. The words are drawn by
 Zipf's law, 40 a chunk out of 50,000; a question has 8 of the ranks above 50, as stop words would be left out.
@@ -71,14 +71,18 @@ class Corpus:
 
 
 def quantiles(run: Callable[[int], object], queries: int) -> dict[str, float]:
-    """p50 and p95 in milliseconds."""
-    times = []
+    """p50 and p95 in milliseconds; of the processor's time as well, which a busy machine changes less."""
+    times, processor = [], []
     for at in range(queries):
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         run(at)
         times.append((time.perf_counter() - begun) * 1000)
-    ordered = sorted(times)
-    return {"p50": round(statistics.median(ordered), 3), "p95": round(ordered[int(0.95 * (queries - 1))], 3)}
+        processor.append((time.process_time() - used) * 1000)
+    return {
+        f"{name}p{share}": round(float(np.percentile(values, share)), 3)
+        for name, values in (("", times), ("cpu_", processor))
+        for share in (50, 95)
+    } | {"cpu_mean": round(statistics.mean(processor), 3), "cpu_sd": round(statistics.stdev(processor), 3)}
 
 
 def resident() -> int:

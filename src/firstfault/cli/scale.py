@@ -76,6 +76,52 @@ def move_home(
     typer.echo(f"\nEvery table is the same. The home now has its database at {to}.")
 
 
+def plan(
+    documents: Annotated[int, typer.Option(min=1, help="How many documents.")],
+    qps: Annotated[float, typer.Option(min=0.001, help="Questions a second, at the busiest time.")],
+    chunks_per_document: Annotated[float, typer.Option(min=0.1, help="As `status` shows it.")] = 8.0,
+    dimension: Annotated[int, typer.Option(min=8, help="Of the embedder's vectors.")] = 384,
+    replication: Annotated[int, typer.Option(min=1, help="Copies of every shard.")] = 2,
+    trace_days: Annotated[int, typer.Option(min=1, help="How long traces are kept.")] = 30,
+    cores: Annotated[int, typer.Option(min=1, help="Of one node.")] = 8,
+    memory_gib: Annotated[float, typer.Option(min=1, help="Of one node.")] = 32.0,
+    disk_gib: Annotated[float, typer.Option(min=1, help="Of one node.")] = 1000.0,
+    check: Annotated[bool, typer.Option(help="Simulate the queues of the first cluster.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Memory, disk, nodes and latency for a corpus and a rate of questions, embedded and in a cluster."""
+    from firstfault.plan import Load, Node, simulate
+    from firstfault.plan import plan as work_out
+
+    load = Load(
+        documents=documents,
+        qps=qps,
+        chunks_per_document=chunks_per_document,
+        dimension=dimension,
+        replication=replication,
+        trace_days=trace_days,
+    )
+    found = work_out(load, Node(cores=cores, memory_gib=memory_gib, disk_gib=disk_gib))
+    best = found.clusters[0]
+    simulated = None
+    if check:
+        simulated = simulate(
+            qps=qps,
+            shards=best.shards,
+            replicas=best.replicas,
+            cores=cores,
+            mean_ms=best.index_ms,
+            cv=found.constants.service_cv,
+            fixed_ms=found.constants.network_ms,
+        )
+    if as_json:
+        print_json({**asdict(found), "simulated": None if simulated is None else asdict(simulated)})
+        return
+    from firstfault.cli.render_plan import show
+
+    show(found, simulated)
+
+
 def _echo(verdicts: "tuple[Verdict, ...]") -> None:
     for verdict in verdicts:
         typer.echo(f"  {verdict.status:<5}{verdict.name:<12}{verdict.reason}")
@@ -93,5 +139,6 @@ def _say_rows(table: str, done: int, total: int) -> None:
 
 def register(app: typer.Typer) -> None:
     """Hang the commands on the root."""
+    app.command()(plan)
     app.add_typer(collection_app, name="collection")
     app.add_typer(home_app, name="home")

@@ -5,7 +5,7 @@ interrupted move is taken up where it stopped; the home changes over only when e
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,9 @@ class TableCopy:
     """SHA-256 over every row, by key, hex."""
 
 
-def copy_tables(source: Engine, target: Engine, progress: Progress) -> list[TableCopy]:
+def copy_tables(
+    source: Engine, target: Engine, progress: Progress, tables: Sequence[Table] = TABLES
+) -> list[TableCopy]:
     """Copy every row, and compare every row.
 
     Raises:
@@ -57,12 +59,12 @@ def copy_tables(source: Engine, target: Engine, progress: Progress) -> list[Tabl
         StorageError: a table differs after the copy.
     """
     _require_ours(source, target)
-    done = _copied(source, target, progress)
+    done = _copied(source, target, progress, tables)
     if isinstance(done, Table):  # the home changed since an interrupted move
         with writing(target) as connection:
-            for table in reversed(TABLES):
+            for table in reversed(tables):
                 connection.execute(delete(table))
-        done = _copied(source, target, progress)
+        done = _copied(source, target, progress, tables)
     if isinstance(done, Table):
         raise StorageError(
             f"The table {done.name} differs after the copy.",
@@ -72,10 +74,12 @@ def copy_tables(source: Engine, target: Engine, progress: Progress) -> list[Tabl
     return done
 
 
-def _copied(source: Engine, target: Engine, progress: Progress) -> list[TableCopy] | Table:
+def _copied(
+    source: Engine, target: Engine, progress: Progress, tables: Sequence[Table]
+) -> list[TableCopy] | Table:
     """Copies of every table, or the first table that is not the same in both."""
     done = []
-    for table in TABLES:
+    for table in tables:
         _copy(source, target, table, progress)
         (rows, here), (_, there) = (_checksum(engine, table) for engine in (source, target))
         if here != there:

@@ -3,7 +3,6 @@
 In: generators with weights. Out: a `Generator`. What happened on the way (an endpoint that failed and the
 next one that was asked, a slow request that was asked of a second one) comes with the first delta, for the
 trace.
-one that was asked, a slow request that was asked of a second one) comes with the first delta, for the trace.
 """
 
 import asyncio
