@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from firstfault.errors import ConfigError
 
@@ -125,6 +125,25 @@ class EndpointConfig(Section):
     """Its share of the requests, against the other weights."""
 
 
+def _read_endpoints(given: Any) -> Any:
+    """Endpoints written in one line, as --set, the environment and traces have them."""
+    if not isinstance(given, str):
+        return given
+    parts = [part.split() for part in given.split(",") if part.strip()]
+    return [dict(zip(("url", "weight"), part, strict=False)) for part in parts]
+
+
+def _write_endpoints(endpoints: tuple[EndpointConfig, ...]) -> str:
+    return ", ".join(f"{one.url} {one.weight}" for one in endpoints)
+
+
+Endpoints = Annotated[
+    tuple[EndpointConfig, ...],
+    BeforeValidator(_read_endpoints),
+    PlainSerializer(_write_endpoints, return_type=str),
+]
+
+
 class GeneratorConfig(Section):
     """What writes the answer."""
 
@@ -136,8 +155,9 @@ class GeneratorConfig(Section):
     """Endpoint for kind = "openai"."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key, if one is needed."""
-    endpoints: Annotated[tuple[EndpointConfig, ...], BeforeValidator(lambda given: given or ())] = ()
-    """Instead of base_url: several that serve the model, as [[generator.endpoints]] with url and weight."""
+    endpoints: Endpoints = ()
+    """Instead of base_url: several that serve the model, as [[generator.endpoints]] with url and weight, or
+    in one line: "http://a:8000/v1 2, http://b:8000/v1 1"."""
     hedge_after_s: float | None = Field(default=None, gt=0)
     """With several endpoints: a request without a first word after this time is asked of a second one too."""
     max_tokens: int = Field(default=96, ge=1)

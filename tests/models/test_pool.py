@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firstfault.answer.application import open_generator
-from firstfault.config import load
+from firstfault.config import Settings, load
 from firstfault.errors import InputError, RemoteError
 from firstfault.models.generator import Delta
 from firstfault.models.pool import PooledGenerator
@@ -76,6 +76,8 @@ def pool(
     file.write_text("\n".join(lines))
     settings = load(tmp_path, file, environment={}).settings
     assert settings.fingerprint() == settings.override({"generator.endpoints": ""}).fingerprint()
+    assert Settings.model_validate(settings.model_dump()) == settings
+    assert all(not isinstance(value, list | dict) for value in settings.model_dump()["generator"].values())
     made = open_generator(settings.generator)
     assert isinstance(made, PooledGenerator)
     return made
@@ -88,6 +90,14 @@ async def ask(generator: PooledGenerator) -> tuple[str, list[Delta]]:
 
 def notes(deltas: list[Delta]) -> list[tuple[str, dict[str, Any]]]:
     return [(note.name, dict(note.attributes)) for delta in deltas for note in delta.notes]
+
+
+def test_endpoints_may_stand_in_one_line() -> None:
+    settings = Settings().override({"generator.endpoints": "http://a:1/v1 2, http://b:1/v1"})
+    assert [(one.url, one.weight) for one in settings.generator.endpoints] == [
+        ("http://a:1/v1", 2),
+        ("http://b:1/v1", 1),
+    ]
 
 
 async def test_requests_are_spread_by_weight(tmp_path: Path, fakes: Any) -> None:

@@ -239,8 +239,8 @@ def _drivers(load: Load, cluster: Cluster, constants: Constants) -> tuple[str, .
     traces, catalog = cluster.trace_bytes, cluster.database_bytes
     index = cluster.disk_bytes_per_node * cluster.index_nodes
     sizes = {
-        f"traces: {traces / GIB:,.0f} GiB for {load.trace_days} days at {load.qps:,.0f} a second": traces,
-        f"catalog: {catalog / GIB:,.0f} GiB of text, vectors and token vectors": catalog,
-        f"index: {index / GIB:,.0f} GiB on {cluster.index_nodes} nodes, copies included": index,
+        f"traces: {traces / GIB:,.1f} GiB for {load.trace_days} days at {load.qps:,.0f} a second": traces,
+        f"catalog: {catalog / GIB:,.1f} GiB of text, vectors and token vectors": catalog,
+        f"index: {index / GIB:,.1f} GiB on {cluster.index_nodes} nodes, copies included": index,
     }
     return tuple(sorted(sizes, key=lambda name: -sizes[name]))

@@ -101,7 +101,7 @@ def _horizon(station: Station) -> float:
 def _density(station: Station, step: float) -> Array:
     """(cells,) probability of every cell of `step` milliseconds, for the slowest of the parallel nodes."""
     share, wait = _mean_wait(station)
-    edges = np.arange(1, _CELLS + 1) * step
+    edges: Array = np.arange(1, _CELLS + 1, dtype=np.float64) * step
     service = np.diff(_lognormal(edges, station.mean_ms, station.cv), prepend=0.0)
     waits = np.diff(
         1 - share * np.exp(-edges / wait), prepend=0.0
