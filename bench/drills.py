@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,14 @@ def show(part: str, outcomes: list[Outcome], seconds: float) -> None:
     print(f"  {part}: {len(outcomes)} drills in {seconds:.0f} s")
     for name, rate in report.rates_of(found):
         print(f"    {name:<36} {rate}")
+    probed = [
+        1e3 * one.seconds_diagnose / one.hurt for one in outcomes if one.hurt >= 5 and not one.model_calls
+    ]
+    if probed:
+        print(
+            f"    probing a failing case, no generation: median {statistics.median(probed):.0f} ms, "
+            f"slowest fault {max(probed):.0f} ms ({len(probed)} drills)"
+        )
     for one in outcomes:
         right = one.cause_named and (len(one.faults) < 2 or one.others_listed)
         if not right:

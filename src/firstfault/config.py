@@ -173,6 +173,11 @@ class GeneratorConfig(Section):
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 = all cores."""
 
+    @property
+    def where(self) -> str:
+        """The endpoint, or every one of several."""
+        return ", ".join(one.url for one in self.endpoints) or self.base_url or ""
+
 
 class AnswerConfig(Section):
     """What happens to sentences that the sources do not support."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firstfault.collection import Collection
-from firstfault.collection.database import FILE, POINTER, connect, database_of
+from firstfault.collection.database import FILE, POINTER, bind, connect, database_of
 from firstfault.collection.relocate import KEPT, relocate
 from firstfault.collection.transfer import TABLES
 from firstfault.config import HomeConfig, Settings
@@ -115,7 +115,9 @@ def test_keys_are_not_used_again_after_the_move(
     collection.retire(["b"])
     collection.gc(before=datetime(2100, 1, 1, tzinfo=UTC))
     collection.close()
-    relocate(home, HomeConfig(database=postgres()), quiet)
+    url = postgres()
+    bind(home, Settings().override({"home.database": url}))  # the settings may be changed before the move
+    relocate(home, HomeConfig(database=url), quiet)
     there = open_collection()
     add(there, document("c", "three"))
     assert [c.key for c in there.bm25("three", limit=1)] == [3]

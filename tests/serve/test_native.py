@@ -171,6 +171,30 @@ def test_runs_and_diagnoses_are_jobs(serve: Serve) -> None:
     assert shown["cases"][0]["case_id"] == "1"
 
 
+def test_drills_are_jobs(serve: Serve) -> None:
+    server = serve()
+    cases = [
+        {
+            "id": str(number),
+            "question": question,
+            "evidence": [{"document": "parking.md", "quote": "48 euros"}],
+        }
+        for number, question in enumerate(
+            ("What does a resident parking permit cost?", "How much is a resident parking permit a year?")
+        )
+    ]
+    server.post("/evaluate?wait=60", {"cases": cases, "generation": False})
+    unknown = server.post("/drill", {"faults": ["gremlins"]})
+    assert unknown.status_code == 400
+    done = server.post(
+        "/drill?wait=60", {"faults": ["documents_removed"], "most_cases": 4, "severity": 1}
+    ).json()
+    assert done["state"] == "done", done
+    (drilled,) = done["result"]["drills"]
+    assert drilled["found"] == {"stage": "corpus", "cause": "missing_document"}
+    assert server.http.get("/status").json()["documents"] > 0, "the home is as it was"
+
+
 def test_a_malformed_case_is_refused_before_it_is_queued(quoting: Running) -> None:
     assert quoting.post("/evaluate", {"cases": [{"question": "no id"}]}).status_code == 400
 

@@ -96,6 +96,44 @@ def test_beyond_loopback_it_needs_a_key(process: Process) -> None:
     assert key["key"] not in process.log()
 
 
+def test_measuring_goes_through_the_server(process: Process) -> None:
+    cases = process.folder / "cases.jsonl"
+    rows = [
+        {
+            "id": "permit",
+            "question": "What does a resident parking permit cost?",
+            "answer": "48 euros",
+            "evidence": [{"document": "parking.md", "quote": "48 euros"}],
+        },
+        {"id": "absent", "question": "Who won the chess olympiad of 1924?", "answerable": False},
+    ]
+    cases.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    url = process.start()
+    for address in ((), ("--url", url)):
+        ran = json.loads(process.run(*address, "eval", str(cases), "--json").stdout)
+        assert ran["finished"]
+        assert ran["metrics"]["error_rate"]["value"] == 0
+        shown = json.loads(process.run(*address, "runs", ran["run_id"], "--json").stdout)
+        assert [case["case_id"] for case in shown["cases"]] == ["permit", "absent"]
+        found = json.loads(process.run(*address, "diagnose", "--run", ran["run_id"], "--json").stdout)
+        assert found["cases"] == 2
+        traces = json.loads(process.run(*address, "traces", "--json").stdout)["traces"]
+        again = process.run(*address, "replay", traces[0]["trace_id"], "--set", "search.top_k=1", "--json")
+        assert json.loads(again.stdout)["replay_of"] == traces[0]["trace_id"]
+    alone = json.loads(process.run("eval", str(cases), "--json", "--baseline", "last").stdout)
+    assert all(one["delta"] == 0 for one in alone["baseline"])
+    window = json.loads(process.run("diagnose", "--since", "1h", "--json").stdout)
+    assert window["scope"] == "the last 1h"
+    proven = json.loads(process.run("fix", "--json").stdout)
+    assert proven["applied"] is None
+    refused = process.run("fix", "--apply")
+    assert refused.returncode == 2
+    assert "reload" in refused.stderr
+    dropped = json.loads(process.run("gc", "--keep-days", "0", "--json").stdout)
+    assert dropped["runs"] >= 1
+    assert process.run("diagnose", "--since", "yesterday").returncode == 2
+
+
 def test_the_command_line_goes_through_the_server(process: Process) -> None:
     process.start()
     asked = process.run("ask", "What does a resident parking permit cost?", "--json")

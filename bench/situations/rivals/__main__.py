@@ -57,7 +57,7 @@ MEANS: dict[str, dict[str, tuple[str, ...]]] = {
         "reranking_failure": ("fuse", "rerank"),
         "chunking_issue": ("chunk",),
         "corpus_gap": ("corpus",),
-        "stale_source": ("corpus", "pack"),
+        "stale_source": ("corpus", "pack", "generate"),
         "conflicting_contexts": ("pack", "generate"),
         "answer_overreach": ("generate",),
         "contradicted": ("generate",),

@@ -43,7 +43,8 @@ def ask(
     if server is not None:
         from firstfault.cli import remote
 
-        remote.ask(server, question, where=where, policy=policy, schema=shape, as_json=as_json)
+        if not remote.ask(server, question, where=where, policy=policy, schema=shape, as_json=as_json):
+            raise typer.Exit(1)
         return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None

@@ -1,7 +1,6 @@
 """`ingest`, `status`, `documents` and `gc`: what is in the collection."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,24 +116,23 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Drop traces, evaluation runs and retired revisions that are older than the retention."""
-    from firstfault.collection.database import connect
-    from firstfault.evaluate.store import RunStore
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
 
-    with state(context).application() as app:
-        days = app.settings.trace.keep_days if keep_days is None else keep_days
-        before = datetime.now(UTC) - timedelta(days=days)
-        at = before.isoformat(timespec="milliseconds")
-        store = RunStore(connect(app.config.home))
-        runs = store.drop_before(at)  # first: a run that stays finds its traces
-        store.close()
-        traces = app.traces.drop_before(at)
-        report = app.collection.gc(before=before)
+        done = remote.gc(server, keep_days)
+    else:
+        from firstfault.evaluate.retention import collect
+
+        with state(context).application() as app:
+            done = collect(app, keep_days)
     if as_json:
-        print_json({"before": before.isoformat(), "traces": traces, "runs": runs, **asdict(report)})
+        print_json(done)
         return
     typer.echo(
-        f"Dropped {traces} traces, {runs} runs, {report.documents} retired revisions with {report.chunks} "
-        f"chunks and {report.embeddings} cached vectors; freed {report.bytes_freed / 2**20:.1f} MiB."
+        f"Dropped {done['traces']} traces, {done['runs']} runs, {done['documents']} retired revisions with "
+        f"{done['chunks']} chunks and {done['embeddings']} cached vectors; "
+        f"freed {done['bytes_freed'] / 2**20:.1f} MiB."
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +13,6 @@ from firstfault.errors import InputError
 if TYPE_CHECKING:
     from firstfault.answer import Application
     from firstfault.types import CaseResult, Diagnosis, Trace
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-MOST_TRACES = 10_000
 
 
 def diagnose(
@@ -38,16 +34,27 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Name the first stage that broke, by intervention. Without an option: the newest run."""
+    from firstfault.diagnose import window
+
     if sum(option is not None for option in (run, trace, since)) > 1:
         raise InputError(
             "--run, --trace and --since exclude each other.", hint="Give the one that names what broke."
         )
-    with state(context).application() as app:
-        if trace is not None or since is not None:
-            traces = [app.traces.get(trace)] if trace is not None else _window(app, since or "")
-            found = _of_traces(app, traces, budget, scope=f"trace {trace}" if trace else f"the last {since}")
-        else:
-            found = _of_run(app, run or "last", baseline, budget)
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        wanted = {"run": run, "trace": trace, "since": since, "baseline": baseline, "budget": budget}
+        with case_progress("diagnosing") as progress:
+            found = remote.diagnose(server, wanted, progress)
+    else:
+        with state(context).application() as app:
+            if trace is not None:
+                found = _of_traces(app, [app.traces.get(trace)], budget, scope=f"trace {trace}")
+            elif since is not None:
+                found = _of_traces(app, window(app, since), budget, scope=f"the last {since}")
+            else:
+                found = _of_run(app, run or "last", baseline, budget)
     if as_json:
         print_json(document(found))
     else:
@@ -101,15 +108,6 @@ def _of_traces(
             budget=budget,
             progress=progress,
         )
-
-
-def _window(app: "Application", since: str) -> "list[Trace]":
-    unit = UNITS.get(since[-1:])
-    if unit is None or not since[:-1].isdigit() or int(since[:-1]) == 0:
-        raise InputError(f"--since {since!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
-    start = datetime.now(UTC) - timedelta(**{unit: int(since[:-1])})
-    found = app.traces.newest(limit=MOST_TRACES, since=start.isoformat(timespec="milliseconds"))
-    return [trace for trace in found if trace.collection == app.collection.name and trace.replay_of is None]
 
 
 def _announce(app: "Application", subjects: Any, budget: int | None) -> None:

@@ -14,11 +14,9 @@ from firstfault.cli.state import Json, State, print_json, state
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from firstfault.evaluate import RunStore
     from firstfault.evaluate.compare import Difference
-    from firstfault.types import CaseResult
+    from firstfault.types import CaseResult, Run
 
 RunId = Annotated[str, typer.Argument(help='A run id, enough of its beginning, or "last".')]
 
@@ -45,20 +43,28 @@ def eval_(
 
     found = read_cases(cases)[:limit]
     given = state(context)
-    with given.application() as app:
-        earlier = _baseline(given, baseline)
-        planned = cost(app, found, generation=not no_generation)
-        if planned is not None:
-            typer.echo(
-                f"asks {planned.endpoint}: up to {planned.requests:,} requests, "
-                f"{planned.input_tokens:,} tokens in, {planned.output_tokens:,} out",
-                err=True,
-            )
+    earlier = None if baseline is None else stored(given, baseline)[1]
+    server = given.server()
+    if server is not None:
+        from firstfault.cli import remote
+
         with case_progress() as progress:
-            run = evaluate(app, found, source=str(cases), generation=not no_generation, progress=progress)
-        limits = app.settings.evaluate
-    with _runs(given) as store:
-        results = list(store.results(run.id).values())
+            run, results = remote.evaluate(
+                server, found, source=str(cases), generation=not no_generation, progress=progress
+            )
+    else:
+        with given.application() as app:
+            planned = cost(app, found, generation=not no_generation)
+            if planned is not None:
+                typer.echo(
+                    f"asks {planned.endpoint}: up to {planned.requests:,} requests, "
+                    f"{planned.input_tokens:,} tokens in, {planned.output_tokens:,} out",
+                    err=True,
+                )
+            with case_progress() as progress:
+                run = evaluate(app, found, source=str(cases), generation=not no_generation, progress=progress)
+        results = stored(given, run.id)[1]
+    limits = given.config.settings.evaluate
     differences: list[Difference] = []
     if earlier is not None:
         from firstfault.evaluate.compare import compare
@@ -93,16 +99,15 @@ def runs(
     from firstfault.cli import render_runs
     from firstfault.evaluate import gate as gates
 
-    with _runs(state(context)) as store:
-        if run_id is None:
-            found = store.newest(limit=limit)
-            if as_json:
-                print_json({"runs": [run_document(run) for run in found]})
-            else:
-                render_runs.runs(found)
-            return
-        run = store.get(run_id)
-        results = list(store.results(run.id).values())
+    given = state(context)
+    if run_id is None:
+        found = _newest(given, limit)
+        if as_json:
+            print_json({"runs": [run_document(run) for run in found]})
+        else:
+            render_runs.runs(found)
+        return
+    run, results = stored(given, run_id)
     if as_json:
         print_json({**run_document(run), "cases": [asdict(result) for result in results]})
         return
@@ -119,13 +124,9 @@ def compare_runs(
     from firstfault.evaluate.compare import compare
 
     given = state(context)
-    with _runs(given) as store:
-        earlier, later = store.get(before), store.get(after)
-        differences = compare(
-            list(store.results(earlier.id).values()),
-            list(store.results(later.id).values()),
-            given.config.settings.evaluate,
-        )
+    earlier, results_before = stored(given, before)
+    later, results_after = stored(given, after)
+    differences = compare(results_before, results_after, given.config.settings.evaluate)
     if as_json:
         print_json({"before": earlier.id, "after": later.id, "metrics": [asdict(one) for one in differences]})
         return
@@ -146,12 +147,24 @@ def _runs(given: State) -> "Iterator[RunStore]":
         store.close()
 
 
-def _baseline(given: State, run_id: str | None) -> "Sequence[CaseResult] | None":
-    """The results of the baseline, found before anything is run."""
-    if run_id is None:
-        return None
+def stored(given: State, run_id: str) -> "tuple[Run, list[CaseResult]]":
+    """A run with its results: of the home, which may be read beside a server, or of the server at --url."""
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        return remote.stored_run(given.at_url(), run_id)
     with _runs(given) as store:
-        return list(store.results(store.get(run_id).id).values())
+        run = store.get(run_id)
+        return run, list(store.results(run.id).values())
+
+
+def _newest(given: State, limit: int) -> "list[Run]":
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        return remote.runs(given.at_url(), limit)
+    with _runs(given) as store:
+        return list(store.newest(limit=limit))
 
 
 def _write(path: Path, text: str) -> None:

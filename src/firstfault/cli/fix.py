@@ -7,12 +7,14 @@ import typer
 from firstfault.answer.documents import fix_document
 from firstfault.cli.progress import case_progress, trial_progress
 from firstfault.cli.state import Json, State, print_json, state
+from firstfault.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firstfault.answer import Application
     from firstfault.diagnose.fix import FixReport
+    from firstfault.serve.client import Client
     from firstfault.types import CaseResult, Diagnosis, Run
 
 
@@ -32,6 +34,10 @@ def fix(
     from firstfault.diagnose.apply import apply, discard_shadow, require_writable
 
     given = state(context)
+    server = given.server()
+    if server is not None:
+        _through(given, server, run, budget, apply_=apply_, as_json=as_json)
+        return
     file = given.file or DEFAULT_FILE
     if apply_:
         require_writable(file)
@@ -51,6 +57,28 @@ def fix(
     from firstfault.cli import render_fix
 
     render_fix.report(report, diagnosis, applied, given.config)
+
+
+def _through(
+    given: State, server: "Client", run: str, budget: int | None, *, apply_: bool, as_json: bool
+) -> None:
+    """The trials are made by the server that has the home; it applies nothing."""
+    from firstfault.cli import remote
+
+    if apply_:
+        raise InputError(
+            f"The server on {server.url} has the home, and it applies no patch.",
+            hint="Prove it without --apply, write the patch into the settings file and reload the server "
+            "(kill -HUP); or stop the server for what builds a collection anew.",
+        )
+    with case_progress("trying repairs") as progress:
+        document = remote.fix(server, run, budget, progress)
+    if as_json:
+        print_json(document)
+        return
+    from firstfault.cli import render_fix
+
+    render_fix.document(document, given.config.settings)
 
 
 def _stored(given: State, run_id: str) -> "tuple[Run, Sequence[CaseResult]]":

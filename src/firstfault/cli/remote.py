@@ -1,6 +1,6 @@
 """Commands through a running server: the same output as without one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,9 @@ from firstfault.cli.state import print_json
 
 if TYPE_CHECKING:
     from firstfault.serve.client import Client
-    from firstfault.types import Trace
+    from firstfault.types import Case, CaseResult, Diagnosis, Run, Trace
+
+Progress = Callable[[int, int], None]
 
 
 def ask(
@@ -19,21 +21,24 @@ def ask(
     policy: str | None,
     schema: Mapping[str, Any] | None,
     as_json: bool,
-) -> None:
-    """`ask`."""
+) -> bool:
+    """`ask`; whether the answer satisfies its schema, if there is one."""
     from firstfault.cli import render
 
     document = client.ask(question, where=where, policy=policy, schema=schema)
+    made = document.get("format")
+    valid = made is None or bool(made["valid"])
     if as_json:
         print_json(document)
-        return
-    trace = _trace(client, document["trace_id"])
+        return valid
+    found = trace(client, document["trace_id"])
     out = render.console()
-    assert trace.answer is not None
-    render.shown(out, trace)
+    assert found.answer is not None
+    render.shown(out, found)
     out.print()
-    render.waterfall(out, trace)
-    out.print(f"  [dim]trace {trace.id}, through {client.url}[/]")
+    render.waterfall(out, found)
+    out.print(f"  [dim]trace {found.id}, through {client.url}[/]")
+    return valid
 
 
 def search(
@@ -91,7 +96,83 @@ def documents(client: "Client", limit: int) -> Any:
     return TypeAdapter(list[DocumentRow]).validate_python(found["documents"])
 
 
-def _trace(client: "Client", trace_id: str) -> "Trace":
+def evaluate(
+    client: "Client", cases: "Sequence[Case]", *, source: str, generation: bool, progress: Progress
+) -> "tuple[Run, list[CaseResult]]":
+    """`eval`: the cases are read here and run there."""
+    from dataclasses import asdict
+
+    rows = [{name: value for name, value in asdict(case).items() if value is not None} for case in cases]
+    body = {"cases": rows, "source": source, "generation": generation, "collection": client.collection}
+    done = client.finished(client.post("/evaluate", body), progress)
+    return stored_run(client, done["run_id"])
+
+
+def stored_run(client: "Client", run_id: str) -> "tuple[Run, list[CaseResult]]":
+    """A run that the server keeps, with its results."""
+    from urllib.parse import quote
+
+    from pydantic import TypeAdapter
+
+    from firstfault.types import CaseResult
+
+    document = client.get(f"/runs/{quote(run_id, safe='')}")
+    results = TypeAdapter(list[CaseResult]).validate_python(document.pop("cases"))
+    return _run({**document, "cases": document.pop("source")}), results
+
+
+def runs(client: "Client", limit: int) -> "list[Run]":
+    """`runs`."""
+    return [_run(document) for document in client.get("/runs", limit=limit)["runs"]]
+
+
+def _run(document: dict[str, Any]) -> "Run":
+    from pydantic import TypeAdapter
+
+    from firstfault.types import Run
+
+    return TypeAdapter(Run).validate_python({"id": document.pop("run_id"), **document})
+
+
+def traces(client: "Client", limit: int) -> "list[Trace]":
+    """`traces`: whole, since a list shows what each came to."""
+    return [trace(client, row["trace_id"]) for row in client.get("/traces", limit=limit)["traces"]]
+
+
+def diagnose(client: "Client", wanted: Mapping[str, Any], progress: Progress) -> "Diagnosis":
+    """`diagnose`."""
+    from pydantic import TypeAdapter
+
+    from firstfault.types import Diagnosis
+
+    body = {**wanted, "collection": client.collection}
+    found = client.finished(client.post("/diagnose", body), progress)
+    return TypeAdapter(Diagnosis).validate_python(found)
+
+
+def fix(client: "Client", run: str, budget: int | None, progress: Progress) -> Any:
+    """`fix --json`: the trials are made there, nothing is applied."""
+    body = {"run": run, "budget": budget, "collection": client.collection}
+    return client.finished(client.post("/fix", body), progress)
+
+
+def gc(client: "Client", keep_days: int | None) -> Any:
+    """`gc --json`."""
+    body = {"keep_days": keep_days, "collection": client.collection}
+    return client.finished(client.post("/gc", body))
+
+
+def replay(
+    client: "Client", trace_id: str, changes: Mapping[str, str], where: str | None
+) -> "tuple[Any, Trace, Trace]":
+    """`replay`: its JSON document, the request as it was, and as it is now."""
+    before = trace(client, trace_id)
+    document = client.post("/replay", {"trace_id": before.id, "changes": dict(changes), "where": where})
+    return document, before, trace(client, document["trace_id"])
+
+
+def trace(client: "Client", trace_id: str) -> "Trace":
+    """A request that the server keeps."""
     from pydantic import TypeAdapter
 
     from firstfault.types import Trace

@@ -1,6 +1,7 @@
 """Fixes and the playbook in the terminal: what was tried, what it gained, whether it is proven, what next."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.markup import escape
 
@@ -41,6 +42,33 @@ def report(found: FixReport, diagnosis: Diagnosis, applied: Applied | None, conf
         for line in _applied(found, applied):
             out.print(line, soft_wrap=True)
     out.print(f"[bold]next[/]  {escape(_next(found, diagnosis, applied))}", soft_wrap=True)
+
+
+def document(found: Mapping[str, Any], settings: Settings) -> None:
+    """What a server proved: its JSON document, each finding with its trial."""
+    from pydantic import TypeAdapter
+
+    out = console()
+    trials = TypeAdapter(list[Trial]).validate_python(found["trials"])
+    proven = {(trial.stage, trial.cause): trial for trial in trials}
+    for number, one in enumerate(found["findings"], start=1):
+        out.print(f"[bold]{number}. {one['stage']} / {one['cause']}[/]  {one['cases']:,} cases")
+        trial = proven.get((one["stage"], one["cause"]))
+        if trial is None:
+            out.print(f"   [yellow]–[/] {escape(one['reason'])}", soft_wrap=True)
+            out.print(f"   [bold]remedy[/] {escape(one['remedy']['summary'])}", soft_wrap=True)
+            continue
+        for line in _trial(trial, settings, sampled=one["sampled"]):
+            out.print(line, soft_wrap=True)
+    if not found["findings"]:
+        out.print(
+            "[bold]nothing to repair[/]" if found["healthy"] else "[bold]undecided[/]: no cause was found"
+        )
+    if found["patch"]:
+        values = ", ".join(f"{name} = {value}" for name, value in found["patch"].items())
+        out.print(
+            f"[bold]next[/]  write {escape(values)} into the settings and reload the server", soft_wrap=True
+        )
 
 
 def _fixed(number: int, one: Fixed, settings: Settings, cases: int) -> Iterable[str]:

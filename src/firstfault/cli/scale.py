@@ -61,7 +61,7 @@ def move_home(
     password_env: Annotated[str, typer.Option(help="Variable that holds the database's password.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Move the database of the home to a PostgreSQL, or back, and verify every table."""
+    """Move the database of the home to a PostgreSQL, or back, and verify every table. Stop servers first."""
     from firstfault.collection.relocate import relocate
     from firstfault.config import HomeConfig
 
@@ -74,6 +74,8 @@ def move_home(
     for table in tables:
         typer.echo(f"{table.name:<14}{table.rows:>12,} rows  sha256 {table.checksum[:16]}")
     typer.echo(f"\nEvery table is the same. The home now has its database at {to}.")
+    if to == "sqlite" and state(context).config.settings.home.database:
+        typer.echo("Take home.database out of the settings: they still name the PostgreSQL.")
 
 
 def plan(

@@ -71,6 +71,12 @@ class State:
 
         return Client(url, self.collection)
 
+    def at_url(self) -> "Client":
+        """The server that --url names."""
+        from firstfault.serve.client import Client
+
+        return Client(self.url or "", self.collection)
+
     @cached_property
     def config(self) -> "Config":
         """The settings in force."""

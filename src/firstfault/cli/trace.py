@@ -15,8 +15,14 @@ def trace(context: typer.Context, trace_id: TraceId, as_json: Json = False) -> N
     from firstfault.cli import render
     from firstfault.trace import as_dict
 
-    with state(context).traces() as store:
-        found = store.get(trace_id)
+    given = state(context)
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        found = remote.trace(given.at_url(), trace_id)
+    else:
+        with given.traces() as store:
+            found = store.get(trace_id)
     if as_json:
         print_json(as_dict(found))
         return
@@ -31,8 +37,14 @@ def traces(
     """List the newest requests."""
     from firstfault.cli import render
 
-    with state(context).traces() as store:
-        found = list(store.newest(limit=limit))
+    given = state(context)
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        found = remote.traces(given.at_url(), limit)
+    else:
+        with given.traces() as store:
+            found = list(store.newest(limit=limit))
     if as_json:
         print_json({"traces": [trace_row(one) for one in found]})
         return
@@ -51,11 +63,19 @@ def replay(
     """Run a request again from the first stage that a change touches, and compare."""
     from firstfault.cli import render
 
-    with state(context).application() as app:
-        before = app.traces.get(trace_id)
-        after = app.replay(before, pairs(changes or (), "--set"), where=where)
+    changed = pairs(changes or (), "--set")
+    server = state(context).server()
+    if server is not None:
+        from firstfault.cli import remote
+
+        document, before, after = remote.replay(server, trace_id, changed, where)
+    else:
+        with state(context).application() as app:
+            before = app.traces.get(trace_id)
+            after = app.replay(before, changed, where=where)
+        document = replay_document(before, after)
     if as_json:
-        print_json(replay_document(before, after))
+        print_json(document)
         return
     render.comparison(render.console(), before, after)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from firstfault.collection.database import (
     FILE,
     POINTER,
+    bind,
     connect,
     connect_postgres,
     database_of,
@@ -19,7 +20,7 @@ from firstfault.collection.database import (
 from firstfault.collection.lock import HomeLock
 from firstfault.collection.postgres import address
 from firstfault.collection.transfer import Progress, TableCopy, copy_tables
-from firstfault.config import HomeConfig
+from firstfault.config import HomeConfig, Settings
 from firstfault.errors import InputError, MissingError
 
 KEPT = f"{FILE}.moved"
@@ -34,6 +35,8 @@ def relocate(home: Path, target: HomeConfig, progress: Progress) -> list[TableCo
         LockedError: another process has the home.
         MissingError: there is no home.
     """
+    if target.database:
+        bind(home, Settings())  # the settings may name the new place already; what is to be moved is here
     present = database_of(home)
     if (present.database or None) == target.database:
         raise InputError("The database of this home is there already.", hint="Name another with --to.")

@@ -7,6 +7,7 @@ the faults that matter.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ most frequent one does."""
 TOLERATED_DEVIATION = 0.01
 """Share of cases that a setting other than the default may lose; scatter explains less than any change."""
 OVER_BUDGET = "over_budget"
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+MOST_UNITS = 100_000
+MOST_TRACES = 10_000
+"""Of a span of time, the newest."""
 LEAST_SLOW = 2
 """So many requests must be over budget before it is more than one unlucky request, if there are as many."""
 
@@ -70,6 +75,20 @@ def unlabelled(traces: Sequence[Trace]) -> list[Subject]:
         )
         for trace in traces
     ]
+
+
+def window(app: "Application", since: str) -> list[Trace]:
+    """The requests to the application's collection in a span of time: 30m, 1h, 7d; replays are left out.
+
+    Raises:
+        InputError: that is no span of time.
+    """
+    unit = UNITS.get(since[-1:])
+    if unit is None or not since[:-1].isdecimal() or not 0 < int(since[:-1]) < MOST_UNITS:
+        raise InputError(f"{since[:20]!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
+    start = datetime.now(UTC) - timedelta(**{unit: int(since[:-1])})
+    found = app.traces.newest(limit=MOST_TRACES, since=start.isoformat(timespec="milliseconds"))
+    return [trace for trace in found if trace.collection == app.collection.name and trace.replay_of is None]
 
 
 def diagnose_run(

@@ -91,6 +91,7 @@ MEASURED = Constants(
     statements=8.0,
     statements_per_core=4000.0,
 )
-"""Searches and the index's size: `bench/scale.py`, 1,000 to 100,000 chunks, time of the processor on two busy
-cores of a cloud machine, which errs upwards. The rest: docs/benchmarks.md. Assumed, not measured: the network
-and database values that say so, the sizes of text, token vectors and traces, the shares of the index's size."""
+"""Searches and the index's size: `bench/scale.py`, 1,000 to 100,000 chunks, time of the processor on two
+busy cores of a cloud machine, which errs upwards. The rest: docs/benchmarks.md. Assumed, not measured: the
+network and database values that say so, the sizes of text, token vectors and traces, and how the index's size
+is shared out."""

@@ -7,7 +7,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -55,14 +55,16 @@ class Client:
             body["schema"] = schema
         return self.post("/ask", {**body, "collection": self.collection})
 
-    def finished(self, job: Any) -> Any:
-        """The result of a job, when it is done.
+    def finished(self, job: Any, progress: Callable[[int, int], None] | None = None) -> Any:
+        """The result of a job, when it is done; `progress` is told how far it is, about once a second.
 
         Raises:
             FirstfaultError: the job failed.
         """
         while job["state"] in {"queued", "running"}:
-            job = self.get(f"/jobs/{quote(job['id'])}", wait=WAIT_S)
+            job = self.get(f"/jobs/{quote(job['id'])}", wait=1 if progress else WAIT_S)
+            if progress is not None:
+                progress(job["done"], job["total"])
         if job["state"] != "done":
             said = job["error"] or {"detail": f"The job was {job['state']}.", "hint": "Submit it again."}
             raise _error(said.get("status", 400), said)

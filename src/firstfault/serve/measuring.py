@@ -15,7 +15,7 @@ from firstfault.serve.access import Administering, Reading, open_to
 from firstfault.serve.corpus import Wait, submit
 from firstfault.serve.native import find_trace, reply
 from firstfault.serve.problems import UnknownError
-from firstfault.serve.schemas import DiagnoseBody, EvaluateBody, FixBody
+from firstfault.serve.schemas import DiagnoseBody, DrillBody, EvaluateBody, FixBody
 from firstfault.serve.state import served
 from firstfault.serve.work import cases_of
 
@@ -34,8 +34,10 @@ async def evaluate(request: Request, body: EvaluateBody, key: Administering, wai
 async def diagnose(request: Request, body: DiagnoseBody, key: Administering, wait: Wait = 0) -> Response:
     """Name the first stage that broke, as a job."""
     server = served(request)
-    if body.run is not None and body.trace is not None:
-        raise InputError("run and trace exclude each other.", hint="Give the one that names what broke.")
+    if sum(what is not None for what in (body.run, body.trace, body.since)) > 1:
+        raise InputError(
+            "run, trace and since exclude each other.", hint="Give the one that names what broke."
+        )
     if body.trace is not None:
         await find_trace(server, body.trace, key)
     payload = body.model_dump(exclude={"collection"})
@@ -50,6 +52,16 @@ async def fix(request: Request, body: FixBody, key: Administering, wait: Wait = 
     """
     payload = body.model_dump(exclude={"collection"})
     return await submit(served(request), "fix", payload, open_to(key, body.collection), wait)
+
+
+@router.post("/drill", status_code=202, responses=examples.ACCEPTED, tags=["measuring"])
+async def drill(request: Request, body: DrillBody, key: Administering, wait: Wait = 0) -> Response:
+    """Break a copy of the application, one fault at a time, and diagnose it, as a job."""
+    from firstfault.drill.library import named
+
+    named(body.faults)
+    payload = body.model_dump(exclude={"collection"})
+    return await submit(served(request), "drill", payload, open_to(key, body.collection), wait)
 
 
 @router.get("/runs", responses=examples.RUNS, tags=["measuring"])
@@ -80,7 +92,8 @@ async def run(request: Request, run_id: str, key: Reading) -> Response:
             if not key.opens(found.collection):
                 raise unknown
             results = store.results(found.id).values()
-            return {**run_document(found), "cases": [asdict(result) for result in results]}
+            document = {**run_document(found), "source": found.cases}
+            return {**document, "cases": [asdict(result) for result in results]}
         except InputError:
             raise unknown from None
         finally:

@@ -88,11 +88,6 @@ class GuardedGenerator:
             report()
 
 
-def _where(settings: GeneratorConfig) -> str:
-    """The endpoint, or endpoints, that a breaker stands before."""
-    return ", ".join(one.url for one in settings.endpoints) or settings.base_url or ""
-
-
 class Parts:
     """What is open, and shared by every application of the server."""
 
@@ -243,7 +238,7 @@ class ServedApplication(Application):
         if settings not in self._generators:
             remote = open_generator(settings)
             assert remote is not None
-            guarded = GuardedGenerator(remote, self._parts.breaker(_where(settings)))
+            guarded = GuardedGenerator(remote, self._parts.breaker(settings.where))
             self._generators[settings] = guarded
         return self._generators[settings]
 

@@ -164,14 +164,35 @@ class EvaluateBody(Body):
 
 
 class DiagnoseBody(Body):
-    """What to diagnose: a run (the newest without either) or one request."""
+    """What to diagnose: a run (the newest without any), one request, or the requests of a span of time."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"run": "last", "budget": 10}]})
 
     run: str | None = Field(default=None, max_length=80)
     trace: str | None = Field(default=None, max_length=80)
+    since: str | None = Field(
+        default=None, max_length=20, description="The requests of the last 30m, 1h, 7d."
+    )
+    baseline: str | None = Field(
+        default=None, max_length=80, description="With run: a run whose latencies are the usual ones."
+    )
     collection: Collection = "default"
     budget: int | None = Field(default=None, ge=0, le=10_000)
+
+
+class DrillBody(Body):
+    """What to break in a copy of the application; the home itself is only read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"faults": ["flood"], "most_cases": 40}]})
+
+    faults: list[Annotated[str, Field(max_length=80)]] = Field(
+        default_factory=list, max_length=200, description="Names; all of the development set without."
+    )
+    run: str = Field(default="last", max_length=80, description="The run whose cases are used.")
+    most_cases: int = Field(default=40, ge=4, le=1000)
+    severity: float | None = Field(default=None, ge=0.01, le=1.0, description="Each fault's own without.")
+    seed: int = Field(default=0, ge=0, le=2**31)
+    collection: Collection = "default"
 
 
 class FailureBody(Body):

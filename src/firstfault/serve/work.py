@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from firstfault.collection.database import connect, database_of
@@ -39,6 +38,7 @@ def open_jobs(engine: "Engine") -> Jobs:
         "evaluate": over(evaluate, "measure"),
         "diagnose": over(diagnose, "measure"),
         "fix": over(fix, "measure"),
+        "drill": over(drill, "measure"),
     }
     home = engine.config.home
     if database_of(home).database:
@@ -106,14 +106,12 @@ def delete(app: "Application", payload: Any, progress: Progress) -> dict[str, An
 
 
 def gc(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
-    """Drop traces and retired revisions that are older than the retention."""
-    kept = payload["keep_days"]
-    days = app.settings.trace.keep_days if kept is None else kept
-    before = datetime.now(UTC) - timedelta(days=days)
-    traces = app.traces.drop_before(before.isoformat(timespec="milliseconds"))
-    report = app.collection.gc(before=before)
+    """Drop traces, evaluation runs and retired revisions that are older than the retention."""
+    from firstfault.evaluate.retention import collect
+
+    done = collect(app, payload["keep_days"])
     progress(1, 1)
-    return {"before": before.isoformat(), "traces": traces, **asdict(report)}
+    return done
 
 
 def evaluate(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
@@ -146,24 +144,31 @@ def cases_of(rows: Sequence[Any]) -> list[Case]:
 
 
 def diagnose(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
-    """Name the first fault of a run, or of one request."""
+    """Name the first fault of a run, of one request, or of the requests of a span of time."""
     from firstfault import diagnose as diagnosing
 
     budget = payload.get("budget")
-    if payload.get("trace") is not None:
+    trace, since = payload.get("trace"), payload.get("since")
+    if trace is not None or since is not None:
         app.traces.flush()
-        trace = app.traces.get(payload["trace"])
+        traces = [app.traces.get(trace)] if trace is not None else diagnosing.window(app, since)
+        if not traces:
+            raise InputError(f"There is no request in the last {since}.", hint="GET /traces lists them.")
         found = diagnosing.diagnose(
             app,
-            diagnosing.unlabelled([trace]),
-            scope=f"trace {trace.id}",
+            diagnosing.unlabelled(traces),
+            scope=f"trace {trace}" if trace is not None else f"the last {since}",
             command="firstfault cases from-traces, then eval and fix: a fix is proven on cases",
             budget=budget,
             progress=progress,
         )
         return asdict(found)
     run, results = _stored(app, payload.get("run"))
-    return asdict(diagnosing.diagnose_run(app, run, results, budget=budget, progress=progress))
+    baseline = payload.get("baseline")
+    usual = _stored(app, baseline)[1] if baseline is not None else ()
+    return asdict(
+        diagnosing.diagnose_run(app, run, results, budget=budget, baseline=usual, progress=progress)
+    )
 
 
 def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
@@ -187,6 +192,29 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     )
     discard_shadow(report)
     return fix_document(report, found, None)
+
+
+def drill(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
+    """Break copies of the application, one fault at a time, and say what the diagnosis named."""
+    from firstfault.drill import Workshop, report, series
+    from firstfault.drill.library import named, of_set
+
+    _, results = _stored(app, payload["run"])
+    cases = [result.case for result in results if result.case is not None]
+    faults = named(payload["faults"]) or of_set("development")
+    outcomes = []
+    with Workshop(app.config, cases, collection=app.collection.name) as workshop:
+        drills = series.singles(
+            workshop,
+            faults,
+            seed=payload["seed"],
+            severity=payload["severity"],
+            count=payload["most_cases"],
+        )
+        for outcome in drills:
+            outcomes.append(outcome)
+            progress(len(outcomes), len(faults))
+    return report.document(outcomes, report.summarize(outcomes), [])
 
 
 def _stored(app: "Application", run_id: str | None) -> tuple[Run, list[CaseResult]]:

@@ -1,7 +1,7 @@
 """Text in, its language out as far as its script and function words tell; None when they do not."""
 
 import re
-from collections import Counter
+from functools import lru_cache
 
 _SCRIPTS = (
     ("cyrillic", re.compile(r"[\u0400-\u04ff]")),
@@ -28,11 +28,16 @@ _FUNCTION_WORDS = {
     "Portuguese": "o os as e do da em um uma para com não que se por dos foi mais na no ao são como",
     "Dutch": "de het een van en is dat op te voor met zijn niet aan er ook als door naar bij werd wordt uit",
 }
-_LISTS = {name: frozenset(words.split()) for name, words in _FUNCTION_WORDS.items()}
+_SPOKEN: dict[str, list[str]] = {}
+"""Function word → the languages it belongs to."""
+for _name, _list in _FUNCTION_WORDS.items():
+    for _word in set(_list.split()):
+        _SPOKEN.setdefault(_word, []).append(_name)
 _ENOUGH = 2
 _SAMPLE = 3000
 
 
+@lru_cache(maxsize=256)
 def language(text: str) -> str | None:
     """`English`, `German`, ... or a script such as `arabic`; None when there is too little to tell."""
     sample = text[:_SAMPLE]
@@ -41,7 +46,9 @@ def language(text: str) -> str | None:
         for name, pattern in _SCRIPTS:
             if len(pattern.findall(sample)) > latin:
                 return name
-    words = Counter(_WORD.findall(sample.lower()))
-    counts = sorted(((sum(words[w] for w in known), name) for name, known in _LISTS.items()), reverse=True)
-    (best, name), (second, _) = counts[0], counts[1]
+    counts = dict.fromkeys(_FUNCTION_WORDS, 0)
+    for word in _WORD.findall(sample.lower()):
+        for spoken in _SPOKEN.get(word, ()):
+            counts[spoken] += 1
+    (best, name), (second, _) = sorted(((n, name) for name, n in counts.items()), reverse=True)[:2]
     return name if best >= _ENOUGH and best >= 1.5 * second else None
