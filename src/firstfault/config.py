@@ -151,6 +151,9 @@ class GeneratorConfig(Section):
     """`llama`: llama.cpp in this process; `openai`: an endpoint; `extractive`: verbatim sentences."""
     model: str = "SmolLM2-135M-Instruct"
     """A known model, a path to a GGUF file, or the endpoint's model name."""
+    adapter: str | None = None
+    """LoRA adapter on top of the model: the name of a release of the home, the path of a GGUF adapter, or for
+    kind = "openai" the name by which the endpoint serves it. None = the base model."""
     base_url: str | None = None
     """Endpoint for kind = "openai"."""
     api_key_env: str = ""
@@ -292,6 +295,47 @@ class DiagnoseConfig(Section):
     """A TOML file that extends or overrides the shipped playbook."""
 
 
+class MonitorConfig(Section):
+    """Windows, alerts and spot checks over the requests of users."""
+
+    enabled: bool = True
+    """Whether a server watches its own requests."""
+    rules: str | None = None
+    """A TOML file that extends or overrides the shipped alert rules."""
+    every_s: float = Field(default=5.0, gt=0)
+    """Seconds between two looks at the alert rules."""
+    baseline: int = Field(default=300, ge=50)
+    """Requests after the start, or after `firstfault watch --rebase`, that say what is usual."""
+    sample: float = Field(default=0.1, ge=0, le=1)
+    """Share of the requests that are scored again in the background, e.g. against exact search."""
+    cpu_share: float = Field(default=0.03, gt=0, le=1)
+    """Share of one core that background scores may take; requests beyond it are not scored."""
+    diagnose: bool = True
+    """Whether an incident is diagnosed as soon as it opens."""
+    link: str | None = None
+    """Address under which people reach the pages, for links in messages, e.g. https://llm.example.org."""
+    webhook_env: str = ""
+    """Name of the environment variable that holds the URL to which incidents are posted as JSON."""
+    slack_env: str = ""
+    """Name of the environment variable that holds a Slack-compatible incoming-webhook URL."""
+    smtp_host: str | None = None
+    """Mail server for messages; with email_from and email_to."""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    """465 speaks TLS from the start; on other ports STARTTLS is used where the server offers it."""
+    smtp_user: str = ""
+    """Name to log in with; empty = no login."""
+    smtp_password_env: str = ""
+    """Name of the environment variable that holds its password."""
+    email_from: str | None = None
+    """Sender."""
+    email_to: str | None = None
+    """Recipients, separated by commas."""
+    input_price: float | None = Field(default=None, ge=0)
+    """Price of a million input tokens, in your currency; None = cost is not shown."""
+    output_price: float | None = Field(default=None, ge=0)
+    """Price of a million output tokens."""
+
+
 class ServeConfig(Section):
     """The HTTP server: where it listens, and what it takes on."""
 
@@ -360,6 +404,7 @@ class Settings(Section):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     latency: LatencyConfig = Field(default_factory=LatencyConfig)
     diagnose: DiagnoseConfig = Field(default_factory=DiagnoseConfig)
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
     serve: ServeConfig = Field(default_factory=ServeConfig)
 
     def fingerprint(self) -> str:
@@ -378,7 +423,7 @@ class Settings(Section):
 
 
 _NOT_ANSWERING: dict[str, Any] = {
-    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "serve"), True),
+    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "serve"), True),
     "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
     "generator": {"endpoints", "hedge_after_s"},
 }

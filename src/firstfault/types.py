@@ -265,6 +265,7 @@ class Generation:
     fingerprint: str
     """Identifies weights and settings of the runtime; equal fingerprints answer equally."""
     adapter: str | None
+    """As the user named it; None = the base model."""
     prompt: tuple[Message, ...]
     rendered: str | None
     """The exact text that the model saw; None when only the endpoint knows its template."""
@@ -276,6 +277,10 @@ class Generation:
     prompt_tokens: int | None
     completion_tokens: int | None
     """None where the endpoint did not count."""
+    adapter_digest: str | None = None
+    """SHA-256 of the adapter's file; None without an adapter, or where only the endpoint has it."""
+    adapter_release: int | None = None
+    """Number of the release that the adapter's name then pointed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +376,8 @@ class Trace:
     """JSON schema that the answer had to satisfy; None = free text."""
     format: Formatted | None = None
     """How it came to satisfy the schema; None for free text, an abstention, or when nothing was generated."""
+    key: str | None = None
+    """Id of the API key that asked; None where nobody needed one."""
 
     def timings_ms(self) -> dict[str, float | None]:
         """Milliseconds per stage, then `time_to_first_token` and `total`."""

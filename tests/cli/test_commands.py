@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.cli.conftest import DOCUMENTS, Run
+from tests.models.test_llama import write_adapter
 
 EXTRACTIVE = ("--set", "generator.kind=extractive")
 
@@ -137,3 +138,18 @@ def test_doctor_passes_on_a_healthy_home_and_names_a_dead_endpoint(run: Run, hom
     assert dead.code == 1
     (finding,) = [check for check in dead.json["checks"] if check["status"] == "fail"]
     assert finding["remedy"]
+
+
+def test_ask_names_the_adapter_on_its_trace(run: Run, home: Path, tmp_path: Path) -> None:
+    write_adapter(tmp_path / "a.gguf", 1.0)
+    done = run(
+        "--home", home, "ask", "What does math.gcd return?", "--adapter", tmp_path / "a.gguf", "--json"
+    )
+    assert done.json["adapter"]["name"] == str(tmp_path / "a.gguf")
+    digest = done.json["adapter"]["digest"]
+    shown = run("--home", home, "trace", done.json["trace_id"]).out
+    assert f"adapter {tmp_path / 'a.gguf'} ({digest[:12]})" in shown
+    assert "adapter" not in run("--home", home, "ask", "What does math.gcd return?", "--json").json
+    absent = run("--home", home, "ask", "What does math.gcd return?", "--adapter", "tickets", "--json")
+    assert absent.code == 3
+    assert "No adapter 'tickets' has been released" in absent.err

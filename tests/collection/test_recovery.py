@@ -16,6 +16,11 @@ from firstfault.errors import StorageError
 
 from .conftest import ROOT, OpenCollection, add, document
 
+TABLES_OF_0004 = frozenset(
+    "alembic_version chunks collections documents embeddings failures fields run_cases runs token_counts "
+    "traces versions".split()
+)
+
 
 def fill(collection: Collection) -> None:
     """Three versions: two documents, one replaced, one retired."""
@@ -208,10 +213,12 @@ def test_an_index_from_before_dates_is_made_anew_and_filters_by_them(
     other.close()
     database = sqlite3.connect(home / "firstfault.db")  # as the schema before this one left it
     database.execute("DELETE FROM fields WHERE kind = 'date'")
-    database.executescript(
-        "DROP TABLE jobs; ALTER TABLE collections DROP COLUMN identity; "
-        "ALTER TABLE collections DROP COLUMN placed; UPDATE alembic_version SET version_num = '0004'"
-    )
+    database.execute("UPDATE alembic_version SET version_num = '0004'")
+    for name, sql in database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
+        if name not in TABLES_OF_0004 and sql and not name.startswith("sqlite_"):
+            database.execute(f"DROP TABLE {name}")
+    for column in ("identity", "placed"):
+        database.execute(f"ALTER TABLE collections DROP COLUMN {column}")
     database.commit()
     database.close()
     again = open_collection()

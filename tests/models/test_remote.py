@@ -49,6 +49,16 @@ async def test_streams_text_reason_and_counts(endpoint: FakeEndpoint) -> None:
     assert (request["stop"], request["stream"]) == (["x"], True)
 
 
+async def test_an_adapter_is_asked_for_as_a_model_and_the_base_model_in_its_place_is_noticed(
+    endpoint: FakeEndpoint,
+) -> None:
+    endpoint.reply = say_hello  # as "m"
+    assert "".join(delta.text for delta in await ask(make(endpoint, model="base", adapter="m"))) == "Hello"
+    assert endpoint.requests[0]["model"] == "m"
+    with pytest.raises(RemoteError, match="answered as m, not with the adapter tickets"):
+        await ask(make(endpoint, adapter="tickets"))
+
+
 async def test_the_other_token_limit_field(endpoint: FakeEndpoint) -> None:
     endpoint.reply = say_hello
     await ask(make(endpoint, max_tokens_field="max_completion_tokens"))

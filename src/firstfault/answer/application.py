@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstfault.answer.counts import TokenCounts
     from firstfault.collection import Collection
     from firstfault.ingest import IngestReport
+    from firstfault.models.adapters import Adapter
     from firstfault.models.cross_encoder import CrossEncoder
     from firstfault.models.embedder import Embedder
     from firstfault.models.generator import Generator
@@ -58,7 +59,7 @@ class Application:
         self._progress = progress
         self._collection_name = collection
         self._create = create
-        self._generators: dict[GeneratorConfig, Generator | None] = {}
+        self._generators: dict[tuple[GeneratorConfig, str | None], Generator | None] = {}
         self._cross_encoders: dict[str, CrossEncoder] = {}
         self._verifiers: dict[VerifierConfig, Verifier] = {}
         self._loads: list[tuple[str, float]] = []
@@ -116,11 +117,17 @@ class Application:
         return store
 
     def generator(self, settings: GeneratorConfig) -> "Generator | None":
-        """The runtime for these settings, loaded once; None for the extractive generator."""
-        if settings not in self._generators:
+        """The runtime for these settings, loaded once; None for the extractive generator.
+
+        Raises:
+            MissingError: the model or the adapter is not there.
+        """
+        adapter = find_adapter(settings, self.config.home)
+        key = settings, adapter.digest if adapter else None
+        if key not in self._generators:
             with self._loading(settings.model):
-                self._generators[settings] = open_generator(settings, self._progress)
-        return self._generators[settings]
+                self._generators[key] = open_generator(settings, self._progress, adapter=adapter)
+        return self._generators[key]
 
     @cached_property
     def token_counts(self) -> "TokenCounts":
@@ -283,10 +290,44 @@ def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" 
     return OnnxEmbedder(settings.model, threads=settings.threads or None)
 
 
+def find_adapter(settings: GeneratorConfig, home: Path) -> "Adapter | None":
+    """The adapter that the settings name, as the home has it now; None for none and for an endpoint's.
+
+    Raises:
+        MissingError: it is not there.
+        ConfigError: a generator of this kind takes no such adapter.
+    """
+    if settings.adapter is None:
+        return None
+    from firstfault.models.adapters import is_path
+
+    if settings.kind == "extractive":
+        raise ConfigError(
+            "The extractive generator has no model that an adapter could change.",
+            hint='Set generator.kind to "llama" or "openai", or leave generator.adapter out.',
+        )
+    if settings.kind == "openai":
+        if is_path(settings.adapter) and settings.adapter.endswith(".gguf"):
+            raise ConfigError(
+                f"An endpoint takes an adapter by its name, not as a file ({settings.adapter}).",
+                hint="Load it at the server, and set generator.adapter to the name it is served by.",
+            )
+        return None
+    from firstfault.collection.adapters import find_adapter as find
+
+    return find(home, settings.adapter)
+
+
 def open_generator(
-    settings: GeneratorConfig, progress: "ProgressCallback | None" = None
+    settings: GeneratorConfig,
+    progress: "ProgressCallback | None" = None,
+    *,
+    adapter: "Adapter | None" = None,
 ) -> "Generator | None":
-    """The generator that the settings name; None for the extractive one, which needs no model."""
+    """The generator that the settings name; None for the extractive one, which needs no model.
+
+    `adapter` is what `find_adapter` found; an endpoint is asked for its own by name.
+    """
     if settings.kind == "extractive":
         return None
     if settings.kind == "openai":
@@ -297,7 +338,10 @@ def open_generator(
     if store.is_known(settings.model):
         store.ensure(settings.model, progress)
     generator = LlamaGenerator(
-        settings.model, context_window=settings.context_window, threads=settings.threads or None
+        settings.model,
+        context_window=settings.context_window,
+        threads=settings.threads or None,
+        adapter=adapter,
     )
     generator.load()
     return generator
@@ -315,6 +359,7 @@ def _open_remote(settings: GeneratorConfig) -> "Generator":
             context_window=settings.context_window,
             timeout_s=settings.timeout_s,
             attempts=attempts,
+            adapter=settings.adapter,
         )
 
     if not settings.endpoints:

@@ -137,6 +137,7 @@ async def ask(
         case=case,
         schema=dict(request.shape.schema.document) if request.shape else None,
         format=formatted,
+        key=recording.key,
     )
     if keep:
         app.traces.put(trace)
@@ -288,6 +289,9 @@ async def _generate(
             span.event(note.name, **note.attributes)
         if written.finish_reason == "length":
             span.event("truncated_output", max_tokens=longest)
+        adapter = generator.adapter
+        if adapter is not None:
+            span.note(adapter=adapter.name, adapter_release=adapter.release)
         span.note(
             model=generator.name,
             prompt_tokens=written.prompt_tokens,
@@ -296,7 +300,9 @@ async def _generate(
         return Generation(
             model=generator.name,
             fingerprint=generator.fingerprint,
-            adapter=None,
+            adapter=adapter.name if adapter else None,
+            adapter_digest=adapter.digest if adapter else None,
+            adapter_release=adapter.release if adapter else None,
             prompt=prompt,
             rendered=generator.render(prompt),
             grammar=grammar,

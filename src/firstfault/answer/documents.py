@@ -20,6 +20,13 @@ def answer_document(trace: "Trace") -> dict[str, Any]:
     structured: dict[str, Any] = {} if trace.schema is None else {"value": None, "format": None}
     if trace.format is not None:
         structured = {"value": trace.format.value, "format": format_document(trace.format)}
+    made = trace.generation
+    if made is not None and made.adapter is not None:
+        structured["adapter"] = {
+            "name": made.adapter,
+            "release": made.adapter_release,
+            "digest": made.adapter_digest,
+        }
     return {
         "trace_id": trace.id,
         "answer": answer.text,

@@ -29,6 +29,10 @@ def ask(
     schema: Annotated[
         Path | None, typer.Option(help="JSON schema that the answer must satisfy; exit 1 when it does not.")
     ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="LoRA adapter: a released name, a GGUF file, or a name that the endpoint serves."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer from the documents, with every sentence checked and every citation verified."""
@@ -43,11 +47,16 @@ def ask(
     if server is not None:
         from firstfault.cli import remote
 
-        if not remote.ask(server, question, where=where, policy=policy, schema=shape, as_json=as_json):
+        satisfied = remote.ask(
+            server, question, where=where, policy=policy, schema=shape, adapter=adapter, as_json=as_json
+        )
+        if not satisfied:
             raise typer.Exit(1)
         return
     with state(context).application() as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
+        if adapter:
+            settings = (settings or app.settings).override({"generator.adapter": adapter}, origin="--adapter")
         if as_json:
             trace = app.ask(question, where=where, settings=settings, schema=shape)
             print_json(answer_document(trace))
@@ -61,7 +70,9 @@ def ask(
     render.shown(out, trace)
     out.print()
     render.waterfall(out, trace)
-    out.print(f"  [dim]trace {trace.id}[/]")
+    made = trace.generation
+    by = f", {render.plain(render.adapted(made))}" if made is not None and made.adapter else ""
+    out.print(f"  [dim]trace {trace.id}{by}[/]")
     _exit_when_malformed(trace)
 
 

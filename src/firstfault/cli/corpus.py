@@ -122,7 +122,7 @@ def gc(
 
         done = remote.gc(server, keep_days)
     else:
-        from firstfault.evaluate.retention import collect
+        from firstfault.monitor.retention import collect
 
         with state(context).application() as app:
             done = collect(app, keep_days)

@@ -46,6 +46,7 @@ def fix(
         found, results = _stored(given, run)
         diagnosis = _diagnosis(app, found, results)
         report = _trials(app, found, results, diagnosis, budget)
+    _note(given, report)
     applied = None
     if apply_ and (report.patch or report.repairs):
         applied = apply(report, given.config, file, name)
@@ -57,6 +58,16 @@ def fix(
     from firstfault.cli import render_fix
 
     render_fix.report(report, diagnosis, applied, given.config)
+
+
+def _note(given: State, report: "FixReport") -> None:
+    """What was tried belongs to the incident that is open."""
+    from firstfault.collection.database import connect
+    from firstfault.monitor.incidents import note_trials
+
+    engine = connect(given.config.home)
+    note_trials(engine, given.collection, report.trials)
+    engine.dispose()
 
 
 def _through(

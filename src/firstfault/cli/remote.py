@@ -20,12 +20,13 @@ def ask(
     where: str | None,
     policy: str | None,
     schema: Mapping[str, Any] | None,
+    adapter: str | None,
     as_json: bool,
 ) -> bool:
     """`ask`; whether the answer satisfies its schema, if there is one."""
     from firstfault.cli import render
 
-    document = client.ask(question, where=where, policy=policy, schema=schema)
+    document = client.ask(question, where=where, policy=policy, schema=schema, adapter=adapter)
     made = document.get("format")
     valid = made is None or bool(made["valid"])
     if as_json:

@@ -14,7 +14,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from firstfault.types import Answer, ArmScore, Citation, Claim, Event, Hit, Span, Status, Trace, Verdict
+from firstfault.types import (
+    Answer,
+    ArmScore,
+    Citation,
+    Claim,
+    Event,
+    Generation,
+    Hit,
+    Span,
+    Status,
+    Trace,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -227,11 +239,19 @@ def trace(out: Console, found: Trace) -> None:
             out.print(Text(f"  ({passage.number}) {passage.chunk.id}, {passage.tokens} tokens"))
     if found.generation is not None:
         made = found.generation
-        out.print(Text(f"\n{made.model} said ({made.finish_reason})", style="bold"))
+        tuned = f" with {adapted(made)}" if made.adapter else ""
+        out.print(Text(f"\n{made.model}{tuned} said ({made.finish_reason})", style="bold"))
         out.print(_indent(Text(plain(made.raw), style="dim"), 2))
     if found.answer is not None:
         out.print(Text("\nanswer", style="bold"))
         shown(out, found)
+
+
+def adapted(made: Generation) -> str:
+    """Which adapter wrote: its name, its release and the beginning of its digest."""
+    release = f" release {made.adapter_release}" if made.adapter_release is not None else ""
+    digest = f" ({made.adapter_digest[:12]})" if made.adapter_digest else ""
+    return f"adapter {made.adapter}{release}{digest}"
 
 
 def _candidates(out: Console, found: Trace) -> None:

@@ -13,10 +13,13 @@ from firstfault.cli import (
     diagnose,
     drill,
     evaluate,
+    finetune,
     fix,
     keys,
     models,
+    monitor,
     playbook,
+    review,
     scale,
     serve,
     settings,
@@ -64,13 +67,16 @@ evaluate.register(app)
 diagnose.register(app)
 drill.register(app)
 fix.register(app)
+finetune.register(app)
 cases.register(app)
 format_.register(app)
 settings.register(app)
 models.register(app)
 serve.register(app)
+monitor.register(app)
 demo.register(app)
 scale.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(review.app, name="review")
 app.add_typer(verify.app, name="verify")

@@ -17,7 +17,7 @@ from firstfault.collection.readonly import is_read_only
 from firstfault.config import HomeConfig, IndexConfig, Settings
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
-HEAD = "0006"
+HEAD = "0008"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"

@@ -165,3 +165,120 @@ traces = Table(
     Column("status", Text, nullable=False),
     Column("record", LargeBinary, nullable=False),
 )
+
+finetune_runs = Table(
+    "finetune_runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("status", Text, nullable=False, comment="training, trained, stopped or failed"),
+    Column("record", JSON, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="from 1, per name"),
+    Column("at", Text, nullable=False),
+    Column("run_id", Text, nullable=False, comment="training run; empty = an adapter from outside"),
+    Column("file", Text, nullable=False, comment="GGUF adapter, relative to home/finetune"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of that file"),
+    Column("base", Text, nullable=False, comment="model that it was trained for"),
+    Column("base_digest", Text, nullable=False, comment="of its GGUF header; empty = not known"),
+    Column("record", JSON, nullable=False, comment="gate verdicts and what they rest on"),
+)
+
+release_log = Table(
+    "release_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("number", Integer, nullable=False, comment="release that the name points to since then"),
+    Column("at", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="release or rollback"),
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("trace_id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("collection", Text, nullable=False),
+    Column("model", Text),
+    Column("adapter", Text),
+    Column("key", Text, comment="id of the API key that asked"),
+    Column("record", JSON, nullable=False, comment="what monitoring reads off the trace, by name"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("trace_id", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("verdict", Text, nullable=False, comment="up or down"),
+    Column("note", Text, nullable=False),
+)
+
+review_items = Table(
+    "review_items",
+    metadata,
+    Column("id", Text, primary_key=True, comment="trace id, then the number of the sentence"),
+    Column("trace_id", Text, nullable=False, index=True),
+    Column("round", Text, nullable=False, index=True, comment="when it was drawn; one draw, one round"),
+    Column("collection", Text, nullable=False),
+    Column("stratum", Text, nullable=False),
+    Column("population", Integer, nullable=False, comment="sentences of the stratum in this round"),
+    Column("position", Integer, nullable=False, comment="in the queue of its round"),
+    Column("record", JSON, nullable=False, comment="question, sentence, passages, verdict"),
+)
+
+review_labels = Table(
+    "review_labels",
+    metadata,
+    Column("item_id", ForeignKey("review_items.id"), primary_key=True),
+    Column("reviewer", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
+incident_entries = Table(
+    "incident_entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("incident_id", ForeignKey("incidents.id")),
+    Column("record", JSON, nullable=False),
+)
+
+monitor_state = Table(
+    "monitor_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("record", JSON, nullable=False),
+)

@@ -5,34 +5,23 @@ interrupted move is taken up where it stopped; the home changes over only when e
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select, text
+from sqlalchemy import Connection, Engine, Integer, Table, delete, func, select, text
 
 from firstfault.collection import schema
 from firstfault.collection.database import insert_new, reading, writing
 from firstfault.collection.postgres import ensure_day, is_shared
 from firstfault.errors import MismatchError, StorageError
 
-TABLES: tuple[Table, ...] = (
-    schema.collections,
-    schema.versions,
-    schema.documents,
-    schema.embeddings,
-    schema.chunks,
-    schema.token_counts,
-    schema.fields,
-    schema.failures,
-    schema.runs,
-    schema.run_cases,
-    schema.traces,
-    schema.jobs,
-)
+TABLES: tuple[Table, ...] = tuple(schema.metadata.sorted_tables)
 """In an order that the foreign keys allow."""
-_NUMBERED = (schema.collections, schema.documents, schema.embeddings, schema.chunks)
+_NUMBERED = tuple(table for table in TABLES if "id" in table.c and isinstance(table.c.id.type, Integer))
 """Tables whose keys the database counts."""
+_RESUMED = (schema.documents, schema.embeddings, schema.chunks)
+"""Large tables, of which an interrupted move copies only the rest."""
 _PAGE = 1000
 
 Progress = Callable[[str, int, int], None]
@@ -46,7 +35,7 @@ class TableCopy:
     name: str
     rows: int
     checksum: str
-    """SHA-256 over every row, by key, hex."""
+    """Sum of the SHA-256 of every row, modulo 2^256, hex."""
 
 
 def copy_tables(
@@ -104,7 +93,7 @@ def _copy(source: Engine, target: Engine, table: Table, progress: Progress) -> N
         total = here.scalar(select(func.count()).select_from(table)) or 0
         done = 0
         query = select(table).order_by(*keys)
-        if table in _NUMBERED and table is not schema.collections:  # rows there never change but in validity
+        if table in _RESUMED:
             with reading(target) as there:
                 last = there.scalar(select(func.max(keys[0]))) or 0
                 done = there.scalar(select(func.count()).select_from(table)) or 0
@@ -122,17 +111,13 @@ def _copy(source: Engine, target: Engine, table: Table, progress: Progress) -> N
 
 
 def _checksum(engine: Engine, table: Table) -> tuple[int, str]:
-    digest, rows = hashlib.sha256(), 0
+    total, rows = 0, 0
     with reading(engine) as connection:
-        for row in _rows(connection, table):
-            digest.update(repr([_plain(value) for value in row]).encode())
+        for row in connection.execution_options(yield_per=_PAGE).execute(select(table)):
+            line = repr([_plain(value) for value in row]).encode()
+            total += int.from_bytes(hashlib.sha256(line).digest())  # a sum: databases sort text differently
             rows += 1
-    return rows, digest.hexdigest()
-
-
-def _rows(connection: Connection, table: Table) -> Iterator[Any]:
-    query = select(table).order_by(*table.primary_key.columns)
-    yield from connection.execution_options(yield_per=_PAGE).execute(query)
+    return rows, f"{total % 2**256:064x}"
 
 
 def _plain(value: Any) -> Any:

@@ -50,7 +50,10 @@ def snapshot(home: Path, target: Path) -> None:
         closing(sqlite3.connect(target / FILE)) as copy,
     ):
         source.backup(copy)
-        for table in ("run_cases", "runs", "traces"):
+        for table in (
+            *("run_cases", "runs", "traces", "readings", "feedback", "review_labels", "review_items"),
+            *("alerts", "incident_entries", "incidents", "monitor_state"),
+        ):
             copy.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are ours
         copy.commit()
         copy.execute("VACUUM")

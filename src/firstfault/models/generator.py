@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from firstfault.errors import InputError
+from firstfault.models.adapters import Adapter
 from firstfault.types import Message, Scalar
 
 FinishReason = Literal["stop", "length", "whitespace", "content_filter"]
@@ -58,6 +59,10 @@ class Generator(Protocol):
     @property
     def name(self) -> str:
         """The model, as the user names it."""
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What is applied on top of the model; None = nothing."""
 
     @property
     def fingerprint(self) -> str:

@@ -17,8 +17,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.errors import ConfigError, DeadlineError, InputError, MissingError, RemoteError
+from firstfault.errors import (
+    ConfigError,
+    DeadlineError,
+    InputError,
+    MismatchError,
+    MissingError,
+    RemoteError,
+)
 from firstfault.models import store
+from firstfault.models.adapters import Adapter, adapter_file
 from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
 from firstfault.models.gguf import read_header
 from firstfault.models.threads import default_threads
@@ -46,8 +54,9 @@ class LlamaGenerator:
     """Generates with a GGUF model inside this process.
 
     `model` is a known name (see `store.KNOWN_MODELS`), which must have been pulled, or the path of a GGUF
-    file. `adapter` is a LoRA adapter in GGUF format, applied to every request. The weights are loaded at
-    the first use, or by `load`. One request runs at a time, the others wait: sharing a batch would make
+    file. `adapter` is a LoRA adapter, or the path of one in GGUF format, applied to every request. Generators
+    with different adapters share nothing but the mapped weights. They are loaded at the first use, or by
+    `load`. One request runs at a time, the others wait: sharing a batch would make
     an answer depend on its neighbours. Raises MissingError, InputError or ConfigError for unusable files.
     """
 
@@ -60,25 +69,29 @@ class LlamaGenerator:
         *,
         context_window: int | None = None,
         threads: int | None = None,
-        adapter: str | Path | None = None,
+        adapter: Adapter | str | Path | None = None,
         verbose: bool = False,
     ) -> None:
         self.name = str(model)
         self._path = store.weights_path(self.name) if store.is_known(self.name) else Path(model)
-        self._adapter = Path(adapter) if adapter else None
-        for path in filter(None, (self._path, self._adapter)):
-            if not path.is_file():
-                names = ", ".join(entry.name for entry in store.KNOWN_MODELS if entry.kind == "generator")
-                hint = f"Give the path of a GGUF file, or a known model: {names}."
-                raise MissingError(f"There is no model file {path}.", hint=hint)
+        if not self._path.is_file():
+            names = ", ".join(entry.name for entry in store.KNOWN_MODELS if entry.kind == "generator")
+            hint = f"Give the path of a GGUF file, or a known model: {names}."
+            raise MissingError(f"There is no model file {self._path}.", hint=hint)
         header = read_header(self._path)
+        self.adapter = adapter_file(Path(adapter)) if isinstance(adapter, str | Path) else adapter
+        if self.adapter is not None and self.adapter.base_digest not in {None, header.digest}:
+            raise MismatchError(
+                f"The adapter {self.adapter.name} was trained for another model than {self.name}.",
+                hint="Set generator.model to the model of its training, or leave generator.adapter out.",
+            )
         trained = header.context_length
         self.context_window = context_window or min(trained, _DEFAULT_WINDOW)
         if not 0 < self.context_window <= trained:
             message = f"context_window = {self.context_window} does not suit {self.name}."
             raise ConfigError(message, hint=f"It was trained for up to {trained} tokens.")
         self._control = re.compile("|".join(map(re.escape, header.control_tokens)) or "(?!)")
-        self._lora = [{"id": 0, "scale": 1.0}] if self._adapter else []  # [] would not switch one off
+        self._lora = [{"id": 0, "scale": 1.0}] if self.adapter else []  # [] would not switch one off
         self._threads = threads or default_threads()
         self._verbose = verbose
         self._key = secrets.token_hex(16)
@@ -90,8 +103,7 @@ class LlamaGenerator:
         self._held: dict[str, bool] = {}
         self._running: set[threading.Event] = set()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="llama")
-        adapter_digest = hashlib.sha256(self._adapter.read_bytes()).hexdigest() if self._adapter else ""
-        settings = [header.digest, adapter_digest, str(self.context_window)]
+        settings = [header.digest, (self.adapter and self.adapter.digest) or "", str(self.context_window)]
         self.fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
     def load(self) -> "xllamacpp.Server":
@@ -303,8 +315,8 @@ class LlamaGenerator:
         xllamacpp = _import_runtime()
         params = xllamacpp.CommonParams()
         params.model.path = str(self._path)
-        if self._adapter:
-            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self._adapter), 1.0)]
+        if self.adapter:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(self.adapter.path), 1.0)]
         params.n_ctx = self.context_window
         params.n_batch = params.n_ubatch = _BATCH
         params.n_parallel = 1
@@ -320,7 +332,8 @@ class LlamaGenerator:
             server = xllamacpp.Server(params)
         except RuntimeError as error:
             hint = "Check that the file is a complete GGUF model, and set verbose to see what llama.cpp says."
-            raise ConfigError(f"llama.cpp cannot load {self._path}.", hint=hint) from error
+            what = f"{self._path}" + (f" with the adapter {self.adapter.path}" if self.adapter else "")
+            raise ConfigError(f"llama.cpp cannot load {what}.", hint=hint) from error
         server.handle_metrics()  # answered once its loop runs: closing it before would wait for ever
         return server
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstfault.errors import ConfigError, InputError, RemoteError
+from firstfault.models.adapters import Adapter
 from firstfault.models.endpoint import Endpoint
 from firstfault.models.estimate import token_spans
 from firstfault.models.generator import BlankRun, Constraint, Delta, FinishReason, check_request
@@ -61,11 +62,14 @@ class OpenAIGenerator:
         timeout_s: float = 60.0,
         attempts: int = 3,
         max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        adapter: str | None = None,
     ) -> None:
+        self.adapter = Adapter(name=adapter, path=None, digest=None) if adapter else None
+        base, model = model, adapter or model  # servers of the vLLM kind serve an adapter as a model
         self._endpoint = Endpoint(
             base_url=base_url, model=model, api_key_env=api_key_env, timeout_s=timeout_s, attempts=attempts
         )
-        self.name = model
+        self.name = base
         self.context_window = context_window
         self._max_tokens_field = max_tokens_field
         self._client: openai.AsyncOpenAI | None = None
@@ -209,6 +213,7 @@ class OpenAIGenerator:
         received = 0
         stream = aiter(chunks)
         while chunk is not None:
+            self._check_served(chunk.model)
             if chunk.usage:
                 prompt_tokens, completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
             for choice in chunk.choices or []:
@@ -225,6 +230,14 @@ class OpenAIGenerator:
         if finish is None:
             raise self._cut(received)
         yield Delta(finish_reason=finish, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
+
+    def _check_served(self, model: str | None) -> None:
+        """Refuse an answer of the base model where the adapter was asked for."""
+        if self.adapter is not None and model and model != self.adapter.name:
+            raise RemoteError(
+                f"{self._endpoint.base_url} answered as {model}, not with the adapter {self.adapter.name}.",
+                hint="Load the adapter at the server under this name, or leave generator.adapter out.",
+            )
 
     async def _next(
         self, stream: "AsyncIterator[ChatCompletionChunk]", received: int

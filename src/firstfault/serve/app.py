@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from firstfault.errors import FirstfaultError
-from firstfault.serve import corpus, health, measuring, native, openai_api
+from firstfault.serve import corpus, health, measuring, native, openai_api, watching
 from firstfault.serve.edge import Edge, TooLargeError
 from firstfault.serve.examples import problems
 from firstfault.serve.problems import TITLES, Problem, problem_of
@@ -33,7 +33,7 @@ def create_app(server: Served) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.served = server
-    for router in (native.router, corpus.router, measuring.router, health.router):
+    for router in (native.router, corpus.router, measuring.router, watching.router, health.router):
         app.include_router(router, responses=problems())
     app.include_router(openai_api.router, responses=problems(openai=True))
     app.add_exception_handler(FirstfaultError, _refuse)

@@ -48,11 +48,14 @@ class Client:
         where: str | None,
         policy: str | None,
         schema: Mapping[str, Any] | None = None,
+        adapter: str | None = None,
     ) -> Any:
         """The JSON document of an answer."""
         body: dict[str, Any] = {"question": question, "where": where, "policy": policy}
         if schema is not None:
             body["schema"] = schema
+        if adapter is not None:
+            body["adapter"] = adapter
         return self.post("/ask", {**body, "collection": self.collection})
 
     def finished(self, job: Any, progress: Callable[[int, int], None] | None = None) -> Any:

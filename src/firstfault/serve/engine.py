@@ -206,7 +206,9 @@ class Engine:
         fixed = ("host", "port", "tls_cert", "tls_key", "otlp_endpoint", "otlp_content")
         kept = {name: getattr(old.serve, name) for name in fixed}
         waiting = [f"serve.{name}" for name in fixed if getattr(new.serve, name) != kept[name]]
-        waiting += [name for name in ("index", "trace") if getattr(new, name) != getattr(old, name)]
+        waiting += [
+            name for name in ("index", "trace", "monitor") if getattr(new, name) != getattr(old, name)
+        ]
         self.admission.concurrency = new.serve.concurrency
         self.admission.queue = new.serve.queue
         return waiting

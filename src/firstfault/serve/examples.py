@@ -198,3 +198,30 @@ STATUS = success("Size and state of the collection.", {"name": "default", "docum
 RUNS = success("Newest first.", {"runs": [{"run_id": "run-20261122T150000000-0123456789", "metrics": {}}]})
 HEALTH = success("It runs.", {"status": "ok"})
 READY = success("It takes requests.", {"ready": True, "reasons": {}, "working": 0, "waiting": 0})
+FEEDBACK = success(
+    "It is kept.",
+    {"trace_id": _TRACE_ID, "at": "2026-11-22T15:02:00.000+00:00", "verdict": "down", "note": "wrong price"},
+    status=201,
+)
+STAGES = success("One row a stage.", {"worst": "ok", "requests": 1204, "rows": [{"stage": "embed"}]})
+ALERTS = success(
+    "Newest first.", {"alerts": [{"rule": "format_drift", "state": "firing", "stage": "format"}]}
+)
+INCIDENT_DOCUMENT = {
+    "id": "incident-20261122T150000000-0123456789",
+    "state": "open",
+    "stage": "format",
+    "cause": "schema_violation",
+    "summary": "Structured answers break their schema since 01:40 UTC: 58 of 1204 requests, usually 0.4%.",
+    "next_command": "firstfault diagnose --since 1h",
+}
+INCIDENTS = success("Newest first.", {"incidents": [INCIDENT_DOCUMENT]})
+INCIDENT = success("With its alerts and timeline.", {**INCIDENT_DOCUMENT, "alerts": [], "timeline": []})
+MARKDOWN: Responses = {
+    200: {
+        "description": "The post-mortem.",
+        "content": {
+            "text/markdown": {"schema": {"type": "string"}, "example": "# Answers break their schema"}
+        },
+    }
+}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from firstfault.serve.calls import Call
     from firstfault.serve.engine import Engine
     from firstfault.serve.jobs import Jobs
+    from firstfault.serve.monitoring import Monitoring
     from firstfault.types import Trace
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -85,6 +86,10 @@ class Metrics:
         """Read the engine's gauges whenever the metrics are asked for."""
         self.registry.register(_Gauges(lambda: _gauges(engine, jobs)))
 
+    def watch_alerts(self, monitoring: "Monitoring") -> None:
+        """Read the alerts whenever the metrics are asked for."""
+        self.registry.register(_Gauges(lambda: _alerts(monitoring)))
+
     def requested(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an HTTP request; `route` is the pattern, so that ids make no series."""
         self._http.labels(route, method, str(status)).inc()
@@ -141,6 +146,20 @@ class _Gauges(Collector):
     def describe(self) -> list[Metric]:
         """Nothing is known before it is read."""
         return []
+
+
+def _alerts(monitoring: "Monitoring") -> Iterator[Metric]:
+    found = GaugeMetricFamily(
+        "firstfault_alert", "1 = it fires, 0.5 = pending.", labels=["collection", "rule", "stage", "incident"]
+    )
+    for alert in monitoring.alerts.current():
+        labels = [alert.collection, alert.rule, alert.stage, alert.incident_id or ""]
+        found.add_metric(labels, 1.0 if alert.state == "firing" else 0.5)
+    yield found
+    scored = CounterMetricFamily("firstfault_background_scores", "Requests of the sample.", labels=["result"])
+    scored.add_metric(["scored"], monitoring.scored)
+    scored.add_metric(["passed_over"], monitoring.passed_over)
+    yield scored
 
 
 def _gauges(engine: "Engine", jobs: "Jobs") -> Iterator[Metric]:

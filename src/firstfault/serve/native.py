@@ -55,7 +55,9 @@ def begin(request: Request, timeout_s: float | None) -> Call:
     """A call with the request's deadline; its id is known to the access log from now on."""
     most = served(request).engine.settings.serve.deadline_s
     call = Call(min(timeout_s or most, most))
-    request.scope.setdefault("state", {})["call"] = call
+    state = request.scope.setdefault("state", {})
+    call.key = state.get("key")
+    state["call"] = call
     return call
 
 
@@ -64,6 +66,14 @@ def with_policy(settings: Settings, policy: str | None) -> Settings:
     if policy is None:
         return settings
     return settings.model_copy(update={"answer": settings.answer.model_copy(update={"policy": policy})})
+
+
+def with_adapter(settings: Settings, adapter: str | None) -> Settings:
+    """The settings with another adapter."""
+    if adapter is None:
+        return settings
+    generator = settings.generator.model_copy(update={"adapter": adapter})
+    return settings.model_copy(update={"generator": generator})
 
 
 @router.post("/ask", responses=examples.ANSWER, tags=["answers"])
@@ -77,7 +87,7 @@ async def ask(request: Request, body: AskBody, key: Asking) -> Response:
     """
     server = served(request)
     collection = open_to(key, body.collection)
-    settings = with_policy(server.engine.settings, body.policy)
+    settings = with_adapter(with_policy(server.engine.settings, body.policy), body.adapter)
     call = begin(request, body.timeout_s)
     if body.stream:
         return _streamed(server, body, collection, settings, call)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.answer.application import Application, open_embedder, open_generator
+from firstfault.answer.application import Application, find_adapter, open_embedder, open_generator
 from firstfault.config import Config, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import RemoteError
 from firstfault.models.generator import Delta, Generator
@@ -96,7 +96,7 @@ class Parts:
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._verifiers: dict[VerifierConfig, SharedVerifier] = {}
-        self._local: dict[GeneratorConfig, Generator | None] = {}
+        self._local: dict[tuple[GeneratorConfig, str | None], Generator | None] = {}
         self._breakers: dict[str, Breaker] = {}
         self._cross_encoders: dict[str, Any] = {}
         self._embedder: Embedder | None = None
@@ -170,13 +170,16 @@ class Parts:
         weights = GeneratorConfig(
             kind=settings.kind,
             model=settings.model,
+            adapter=settings.adapter,
             context_window=settings.context_window,
             threads=settings.threads,
         )  # what is asked of a model does not need another copy of it
+        adapter = find_adapter(settings, self.config.home)  # a release or a rollback shows at once
+        key = weights, adapter.digest if adapter else None
         with self._lock:
-            if weights not in self._local:
-                self._local[weights] = open_generator(weights)
-            return self._local[weights]
+            if key not in self._local:
+                self._local[key] = open_generator(weights, adapter=adapter)
+            return self._local[key]
 
     def breaker(self, base_url: str) -> Breaker:
         """The breaker of an endpoint."""
@@ -235,12 +238,14 @@ class ServedApplication(Application):
         """The runtime for these settings; a remote one stands behind a circuit breaker."""
         if settings.kind != "openai":
             return self._parts.local_generator(settings)
-        if settings not in self._generators:
+        key: tuple[GeneratorConfig, str | None] = settings, None
+        if key not in self._generators:
+            find_adapter(settings, self._parts.config.home)
             remote = open_generator(settings)
             assert remote is not None
             guarded = GuardedGenerator(remote, self._parts.breaker(settings.where))
-            self._generators[settings] = guarded
-        return self._generators[settings]
+            self._generators[key] = guarded
+        return self._generators[key]
 
     def verifier(self, settings: VerifierConfig) -> "Verifier":
         """The shared verifier."""

@@ -43,6 +43,11 @@ class AskBody(Body):
     shape: dict[str, Any] | None = Field(
         default=None, alias="schema", description="JSON schema that the answer must satisfy."
     )
+    adapter: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        description="A released LoRA adapter to answer with, or one that the endpoint serves by this name.",
+    )
     stream: bool = Field(default=False, description="Send the answer as server-sent events while it is made.")
     timeout_s: Timeout = None
 
@@ -233,3 +238,15 @@ class FixBody(Body):
     run: str | None = Field(default=None, max_length=80)
     collection: Collection = "default"
     budget: int | None = Field(default=None, ge=0, le=10_000)
+
+
+class FeedbackBody(Body):
+    """What a user thought of an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"trace_id": "20261122T150000000-0123456789", "verdict": "down"}]}
+    )
+
+    trace_id: str = Field(min_length=1, max_length=80)
+    verdict: Literal["up", "down"]
+    note: str = Field(default="", max_length=4000)

@@ -21,6 +21,7 @@ from firstfault.serve.app import create_app
 from firstfault.serve.engine import Engine
 from firstfault.serve.keys import KeyStore
 from firstfault.serve.metrics import Metrics
+from firstfault.serve.monitoring import Monitoring
 from firstfault.serve.state import Served
 from firstfault.serve.work import open_jobs
 
@@ -68,6 +69,10 @@ def run(
         server = Served(
             engine=engine, keys=keys, jobs=open_jobs(engine), metrics=metrics, keys_demanded=beyond
         )
+        if config.settings.monitor.enabled:
+            server.monitoring = Monitoring(engine)
+            server.monitoring.start()
+            metrics.watch_alerts(server.monitoring)
         metrics.watch(engine, server.jobs)
         left = server.jobs.start()
         if left:
@@ -140,6 +145,8 @@ async def _serve(
     logger.info("stopping: nothing new is taken, what is running may finish")
     server.engine.admission.closed = True
     await asyncio.to_thread(server.jobs.stop, JOBS_STOP_S)  # before what they work on is closed
+    if server.monitoring is not None:
+        await asyncio.to_thread(server.monitoring.stop, JOBS_STOP_S)
     try:
         cancelled = await server.engine.stop(serve.shutdown_s)
         if cancelled:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from firstfault.serve.jobs import Jobs
     from firstfault.serve.keys import KeyStore
     from firstfault.serve.metrics import Metrics
+    from firstfault.serve.monitoring import Monitoring
 
 
 @dataclass(kw_only=True)
@@ -22,6 +23,8 @@ class Served:
     keys: "KeyStore"
     jobs: "Jobs"
     metrics: "Metrics"
+    monitoring: "Monitoring | None" = None
+    """What watches the requests; None where it is switched off."""
     limits: RateLimits = field(default_factory=RateLimits)
     keys_demanded: bool = False
     """True where the address is beyond loopback: a key is then needed even if the last one was removed."""

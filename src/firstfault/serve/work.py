@@ -107,7 +107,7 @@ def delete(app: "Application", payload: Any, progress: Progress) -> dict[str, An
 
 def gc(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Drop traces, evaluation runs and retired revisions that are older than the retention."""
-    from firstfault.evaluate.retention import collect
+    from firstfault.monitor.retention import collect
 
     done = collect(app, payload["keep_days"])
     progress(1, 1)
@@ -178,6 +178,7 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     from firstfault.diagnose.apply import discard_shadow
     from firstfault.diagnose.diagnosis import open_playbook
     from firstfault.diagnose.fix import fix as prove
+    from firstfault.monitor.incidents import note_trials
 
     run, results = _stored(app, payload.get("run"))
     found = diagnose_run(app, run, results, progress=progress)
@@ -191,6 +192,9 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
         progress=lambda _step, done, total: progress(done, total),
     )
     discard_shadow(report)
+    database = connect(app.config.home)
+    note_trials(database, app.collection.name, report.trials)
+    database.dispose()
     return fix_document(report, found, None)
 
 

@@ -230,7 +230,7 @@ class Watch:
     threshold: int
     """The alarm is raised at this many steps."""
     median_delay: int | None
-    """For failures with `WORSE` times the odds; None when it is longer than `HORIZON`."""
+    """For failures with the odds that it is tuned to; None when it is longer than the horizon."""
 
     def step(self, state: int, *, valid: bool) -> int:
         """The state after one more response."""
@@ -238,29 +238,33 @@ class Watch:
 
 
 @cache
-def design(failures: float) -> Watch:
-    """The test for a rate of failures at rest, with the least threshold that keeps the promise."""
-    changed = worse(failures)
+def design(
+    failures: float, *, odds: float = WORSE, false_alarm: float = FALSE_ALARM, horizon: int = HORIZON
+) -> Watch:
+    """The test for a rate of failures at rest, with the least threshold that keeps the promise: an alarm
+    within `horizon` responses has at most the probability `false_alarm`. Tuned to `odds` times the odds.
+    """
+    changed = worse(failures, odds)
     gain = math.log(changed / failures)
     loss = math.log((1 - failures) / (1 - changed))
     down = max(1, math.ceil(FINENESS * loss / gain))
     up = round(down * gain / loss)
     low, high = up, 2 * up
-    while alarmed(failures, up, down, high) > FALSE_ALARM:
+    while alarmed(failures, up, down, high, responses=horizon) > false_alarm:
         low, high = high + 1, 2 * high
     while low < high:
         middle = (low + high) // 2
-        if alarmed(failures, up, down, middle) <= FALSE_ALARM:
+        if alarmed(failures, up, down, middle, responses=horizon) <= false_alarm:
             high = middle
         else:
             low = middle + 1
-    delay = _median_delay(changed, up, down, low)
+    delay = _median_delay(changed, up, down, low, horizon)
     return Watch(failures=failures, up=up, down=down, threshold=low, median_delay=delay)
 
 
-def worse(failures: float) -> float:
-    """The rate of failures whose odds are `WORSE` times those of the given one."""
-    odds = WORSE * failures / (1 - failures)
+def worse(failures: float, times: float = WORSE) -> float:
+    """The rate of failures whose odds are so many times those of the given one."""
+    odds = times * failures / (1 - failures)
     return odds / (1 + odds)
 
 
@@ -295,11 +299,11 @@ def _quiet(failures: float, up: int, down: int, threshold: int) -> Iterator[floa
         yield float(state.sum())
 
 
-def _median_delay(failures: float, up: int, down: int, threshold: int) -> int | None:
+def _median_delay(failures: float, up: int, down: int, threshold: int, horizon: int) -> int | None:
     for number, quiet in enumerate(_quiet(failures, up, down, threshold), start=1):
         if quiet <= 0.5:
             return number
-        if number == HORIZON:
+        if number == horizon:
             break
     return None
 

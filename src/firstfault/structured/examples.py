@@ -111,7 +111,7 @@ def cover(examples: Iterable[Example], schema: Schema) -> Coverage:
         examined = examine(example.text, schema)
         if not examined.problems:
             valid += 1
-            styles[_style(example.text)] += 1
+            styles[style(example.text)] += 1
             values.setdefault(json.dumps(examined.value, sort_keys=True), examined.value)
             continue
         mended = mend(example.text, schema)
@@ -229,7 +229,7 @@ def _assistant(turn: Mapping[str, Any]) -> bool:
     return turn.get("role", turn.get("from")) in {"assistant", "gpt", "model"}
 
 
-def _style(text: str) -> str:
+def style(text: str) -> str:
     """How a valid example is laid out."""
     text = text.strip()
     if "\n" in text:

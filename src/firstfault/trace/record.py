@@ -62,6 +62,8 @@ class Recording:
         self._began = time.perf_counter()
         self._spans: list[Span] = []
         self.time_to_first_token_ms: float | None = None
+        self.key: str | None = None
+        """Id of the API key that asked; servers set it."""
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the request began."""

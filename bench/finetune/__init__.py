@@ -1,0 +1,1 @@
+"""Figures of fine-tuning: `python -m bench.finetune doctor | line | faults | replay | resume | adapters`."""
