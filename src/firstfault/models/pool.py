@@ -97,6 +97,7 @@ class PooledGenerator:
         self.context_window = first.context_window
         self.supports_grammar = first.supports_grammar
         self.exact_counts = first.exact_counts
+        self.adapter = first.adapter
 
     def count_tokens(self, text: str) -> int:
         """See `Generator.count_tokens`."""
