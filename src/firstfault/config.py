@@ -91,6 +91,8 @@ class ChunkingConfig(Section):
 class SearchConfig(Section):
     """How candidates are found and ranked."""
 
+    enabled: bool = True
+    """Whether answers rest on documents; false asks the generator alone, and nothing can be cited."""
     candidates: int = Field(default=50, ge=1, le=1000)
     """How many each arm (dense, BM25) returns."""
     fusion: Literal["minmax", "rrf"] = "minmax"
@@ -336,6 +338,24 @@ class MonitorConfig(Section):
     """Price of a million output tokens."""
 
 
+class BakeoffConfig(Section):
+    """Comparing ways to answer: what they cost, and arms of one's own."""
+
+    prompt_price: float | None = Field(default=None, ge=0)
+    """Money for a million prompt tokens; None = not known, and no cost is shown."""
+    completion_price: float | None = Field(default=None, ge=0)
+    """Money for a million generated tokens."""
+    hour_price: float | None = Field(default=None, ge=0)
+    """Money for an hour of the machine that runs a model of one's own."""
+    currency: str = "USD"
+    """What prices are in; only shown."""
+    margin: float = Field(default=0.05, gt=0, lt=1)
+    """The smallest difference in quality that matters."""
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True)
+    """Name → settings to change, as tables or as "section.key" = value; `collection` names another one, and
+    prices may stand without their section. Not part of what a request ran under."""
+
+
 class ServeConfig(Section):
     """The HTTP server: where it listens, and what it takes on."""
 
@@ -405,6 +425,8 @@ class Settings(Section):
     latency: LatencyConfig = Field(default_factory=LatencyConfig)
     diagnose: DiagnoseConfig = Field(default_factory=DiagnoseConfig)
     monitor: MonitorConfig = Field(default_factory=MonitorConfig)
+
+    bakeoff: BakeoffConfig = Field(default_factory=BakeoffConfig)
     serve: ServeConfig = Field(default_factory=ServeConfig)
 
     def fingerprint(self) -> str:
@@ -423,7 +445,7 @@ class Settings(Section):
 
 
 _NOT_ANSWERING: dict[str, Any] = {
-    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "serve"), True),
+    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
     "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
     "generator": {"endpoints", "hedge_after_s"},
 }

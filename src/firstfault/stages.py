@@ -25,7 +25,7 @@ class Stage(StrEnum):
 CAUSES: dict[Stage, tuple[str, ...]] = {
     Stage.CORPUS: ("missing_document", "stale_document", "failed_ingest"),
     Stage.CHUNK: ("split_evidence", "lost_text"),
-    Stage.FILTER: ("filter_excludes_evidence",),
+    Stage.FILTER: ("filter_excludes_evidence", "retrieval_off"),
     Stage.EMBED: ("weak_embedding", "embedder_mismatch", "vocabulary_gap"),
     Stage.INDEX: ("approximate_recall", "unindexed_points"),
     Stage.FUSE: ("fusion_weights",),

@@ -12,7 +12,12 @@ from firstfault.monitor.reading import Reading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HEALTHY = {"error": 0.0, "dense_best": 0.6, "faithfulness": 1.0, "unfaithful": 0.0, "abstained": 0.0}
-FACTS = {"fingerprint": "aaaa", "embedder": "mini", "verifier": "local", "corpus_version": 1}
+FACTS: dict[str, str | int] = {
+    "fingerprint": "aaaa",
+    "embedder": "mini",
+    "verifier": "local",
+    "corpus_version": 1,
+}
 
 Make = Callable[..., list[Reading]]
 

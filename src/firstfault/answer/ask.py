@@ -14,12 +14,18 @@ from firstfault.answer.extractive import extract
 from firstfault.answer.fields import verify_fields
 from firstfault.answer.format import Shape, satisfy, shape, value_of, write_shaped
 from firstfault.answer.pack import framed, pack
-from firstfault.answer.prompt import ABSTENTION, citation_grammar, messages, structured_messages
+from firstfault.answer.prompt import (
+    ABSTENTION,
+    citation_grammar,
+    lone_messages,
+    messages,
+    structured_messages,
+)
 from firstfault.answer.request import Request, validate_question
 from firstfault.answer.retrieve import Ranking, retrieve
 from firstfault.answer.writing import write
 from firstfault.config import Settings
-from firstfault.errors import FirstfaultError, InputError, RemoteError
+from firstfault.errors import ConfigError, FirstfaultError, InputError, RemoteError
 from firstfault.stages import Stage
 from firstfault.structured import compile_schema
 from firstfault.trace import OpenSpan, Recording
@@ -96,7 +102,7 @@ async def ask(
     answer: Answer | None = None
     failure: FirstfaultError | None = None
     try:
-        ranking = retrieve(app, request, exact=exact)
+        ranking = _find(app, request, exact=exact)
         context = _pack(app, request, ranking)
         if generate:
             if packed:
@@ -147,6 +153,15 @@ async def ask(
     return trace
 
 
+def _find(app: Application, request: Request, *, exact: bool) -> Ranking:
+    """Candidates in final order; none, and an event that says so, where retrieval is switched off."""
+    if request.settings.search.enabled:
+        return retrieve(app, request, exact=exact)
+    with request.recording.stage(Stage.FILTER) as span:
+        span.event("retrieval_off", where=request.where)
+    return Ranking(hits=(), keys=(), selected=0)
+
+
 def _remember(ranking: Ranking) -> Iterator[TraceHit]:
     for key, hit in zip(ranking.keys, ranking.hits, strict=True):
         yield TraceHit(key=key, chunk_id=hit.chunk.id, document_id=hit.chunk.document_id, arms=hit.arms)
@@ -160,6 +175,11 @@ def _shape(
     prompts: bool,
 ) -> Shape | None:
     """What the answer must look like, and as far as anybody is prompted, how that is said."""
+    if prompts and not settings.search.enabled and settings.generator.kind == "extractive":
+        raise ConfigError(
+            "The extractive generator quotes passages, and search.enabled = false leaves it without any.",
+            hint='Set search.enabled to true, or generator.kind to "llama" or "openai".',
+        )
     if schema is None:
         return None
     compiled = compile_schema(schema)
@@ -178,6 +198,8 @@ def _prompt(request: Request, context: Context | None, *, question: str | None =
     """The messages for a context; without one, the frame around it. `question` replaces the request's."""
     passages = context.passages if context is not None else ()
     asked = request.question if question is None else question
+    if not request.settings.search.enabled:
+        return lone_messages(asked, request.shape.shown if request.shape is not None else None)
     if request.shape is None:
         return messages(asked, passages)
     return structured_messages(asked, passages, request.shape.shown)
@@ -249,7 +271,8 @@ async def _generate(
     with request.recording.stage(Stage.GENERATE) as span:
         _note_loads(app, span)
         nearest = max((h.arms["dense"].score for h in ranking.hits if "dense" in h.arms), default=0.0)
-        if not context.passages or nearest < settings.answer.min_relevance:
+        alone = not settings.search.enabled
+        if not alone and (not context.passages or nearest < settings.answer.min_relevance):
             span.event("no_relevant_passage", nearest=round(nearest, 4), least=settings.answer.min_relevance)
             return None
         if generator is None:
@@ -264,7 +287,7 @@ async def _generate(
         try:
             if request.shape is None:
                 longest = settings.generator.max_tokens
-                grammar = citation_grammar(context) if generator.supports_grammar else None
+                grammar = citation_grammar(context) if generator.supports_grammar and not alone else None
                 written = await write(
                     generator,
                     prompt,
@@ -281,7 +304,7 @@ async def _generate(
                     app, request, prompt, span, max_tokens=longest, hear=hear
                 )
         except RemoteError as error:
-            if not fallback or request.recording.time_to_first_token_ms is not None:
+            if not fallback or alone or request.recording.time_to_first_token_ms is not None:
                 raise
             span.event("degraded", step="no_generator", reason=error.message)
             return _quote(app, request, context, listener)

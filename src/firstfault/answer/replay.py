@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstfault.answer.application import Application
 
 FIRST_STAGE: dict[str, Stage] = {
+    "search.enabled": Stage.FILTER,
     "index.hnsw_ef": Stage.INDEX,
     "search.candidates": Stage.INDEX,
     "search.fusion": Stage.FUSE,
@@ -40,6 +41,7 @@ FIRST_STAGE: dict[str, Stage] = {
     "evaluate": Stage.CITE,
     "latency": Stage.CITE,
     "diagnose": Stage.CITE,
+    "bakeoff": Stage.CITE,
     "serve": Stage.CITE,
 }
 """The first stage that a setting touches: the key itself, else its section."""

@@ -53,7 +53,8 @@ def ask(
         if not satisfied:
             raise typer.Exit(1)
         return
-    with state(context).application() as app:
+    alone = not state(context).config.settings.search.enabled  # a home without documents will do
+    with state(context).application(create=alone) as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if adapter:
             settings = (settings or app.settings).override({"generator.adapter": adapter}, origin="--adapter")

@@ -97,7 +97,7 @@ def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], No
 
 
 @contextmanager
-def trial_progress() -> Iterator[Callable[[str, int, int], None]]:
+def trial_progress(doing: str = "trying repairs") -> Iterator[Callable[[str, int, int], None]]:
     """A bar over what a fix tries, one thing after another."""
     from rich import progress as bars
     from rich.console import Console
@@ -108,6 +108,6 @@ def trial_progress() -> Iterator[Callable[[str, int, int], None]]:
         bars.TextColumn("{task.description}"),
         console=Console(stderr=True),
     )
-    task = bar.add_task("trying repairs", total=None)
+    task = bar.add_task(doing, total=None)
     with bar:
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

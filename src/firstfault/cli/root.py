@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from firstfault.cli import (
+    advise,
     ask,
+    bakeoff,
     cases,
     corpus,
     demo,
@@ -14,6 +16,7 @@ from firstfault.cli import (
     drill,
     evaluate,
     finetune,
+    finetune_data,
     fix,
     keys,
     models,
@@ -68,7 +71,10 @@ diagnose.register(app)
 drill.register(app)
 fix.register(app)
 finetune.register(app)
+finetune_data.register(finetune.group)
 cases.register(app)
+advise.register(app)
+bakeoff.register(app)
 format_.register(app)
 settings.register(app)
 models.register(app)

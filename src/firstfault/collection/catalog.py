@@ -7,6 +7,8 @@ corpus is changed here; `writer` does that.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, sele
 from firstfault.collection.database import insert_new, reading, writing
 from firstfault.collection.filters import FieldKind
 from firstfault.collection.index import FOREVER, Span
-from firstfault.collection.records import DocumentRow, Failure, Revision
+from firstfault.collection.records import DocumentRow, Failure, Lifetime, Revision
 from firstfault.collection.schema import (
     chunks,
     collections,
@@ -172,6 +174,36 @@ class Catalog:
                 )
                 for row in connection.execute(query)
             ]
+
+    def lifetimes(self) -> list[Lifetime]:
+        """Every text that a document has had and that is still kept, by document, oldest first."""
+        at = versions.alias("at"), versions.alias("until")
+        query = (
+            select(documents.c.document_id, documents.c.text, at[0].c.at, at[1].c.at.label("until"))
+            .join(
+                at[0],
+                and_(at[0].c.collection_id == self.id, at[0].c.version == documents.c.valid_from),
+            )
+            .join(
+                at[1],
+                and_(at[1].c.collection_id == self.id, at[1].c.version == documents.c.valid_to),
+                isouter=True,
+            )
+            .where(documents.c.collection_id == self.id)
+            .order_by(documents.c.document_id, documents.c.valid_from, documents.c.id)
+        )
+        found: list[Lifetime] = []
+        said = ""
+        with reading(self.engine) as connection:
+            for row in connection.execute(query).yield_per(_PAGE):
+                ended = datetime.fromisoformat(row.until) if row.until else None
+                if found and found[-1].document_id == row.document_id and said == row.text:
+                    found[-1] = replace(found[-1], ended=ended)
+                    continue
+                said = row.text
+                began = datetime.fromisoformat(row.at)
+                found.append(Lifetime(document_id=row.document_id, began=began, ended=ended))
+        return found
 
     def chunk(self, chunk_id: str, version: int | None) -> Chunk:
         """The chunk with this id; without a version also one that is no longer valid."""

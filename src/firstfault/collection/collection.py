@@ -32,6 +32,7 @@ from firstfault.collection.records import (
     DocumentRow,
     Failure,
     GcReport,
+    Lifetime,
     Recovery,
     Revision,
 )
@@ -207,6 +208,10 @@ class Collection:
     def revisions_of(self, document_id: str) -> list[Revision]:
         """Every revision of a document that is still kept, retired ones included, oldest first."""
         return self._catalog.revisions_of(document_id)
+
+    def lifetimes(self) -> list[Lifetime]:
+        """Every text that a document has had and that is still kept, by document, oldest first."""
+        return self._catalog.lifetimes()
 
     def record_failure(
         self, source: str, reason: str, *, document_id: str | None = None, stale: int = 0

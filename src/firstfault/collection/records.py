@@ -1,6 +1,7 @@
 """What the collection reports about itself."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from firstfault.types import Metadata
 
@@ -67,6 +68,16 @@ class Revision:
     """First corpus version that has it."""
     valid_to: int | None
     """First corpus version that no longer has it; None while it is live."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetime:
+    """When a text was what a document said."""
+
+    document_id: str
+    began: datetime
+    ended: datetime | None
+    """None while it is live. A revision that says the same as the one before it goes on with its life."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

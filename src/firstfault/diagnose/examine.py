@@ -6,6 +6,7 @@ In: a case and the trace of its request. Out: healthy, a blame, flaky, or undeci
 from dataclasses import dataclass
 
 from firstfault.diagnose import corpus
+from firstfault.diagnose.alone import alone
 from firstfault.diagnose.answering import FLAKY, Answering, Unsure
 from firstfault.diagnose.citing import citing
 from firstfault.diagnose.formatting import formatting
@@ -59,6 +60,9 @@ def examine(probes: Probes, subject: Subject) -> Examined:
         )
     if trace.error is not None:
         return Examined(failing=True, blame=_failed(case, trace))
+    if not probes.settings(trace).search.enabled:
+        outcome = alone(probes, case, trace)
+        return HEALTHY if outcome is None else _outcome(subject, outcome)
     if not case.evidence and case.answer is None and answerable(case) is None:
         return _unlabelled(probes, subject, trace)
     return _labelled(probes, subject, case, trace)

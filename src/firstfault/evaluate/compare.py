@@ -45,7 +45,11 @@ class Difference:
 
 
 def compare(
-    before: Sequence[CaseResult], after: Sequence[CaseResult], limits: EvaluateConfig
+    before: Sequence[CaseResult],
+    after: Sequence[CaseResult],
+    limits: EvaluateConfig,
+    *,
+    metrics: Sequence[str] = NAMES,
 ) -> list[Difference]:
     """Every metric that both runs measured on at least one common case. Cases are paired by their id.
 
@@ -57,7 +61,7 @@ def compare(
     if not pairs:
         raise InputError("The two runs have no case in common.", hint="Compare runs over the same cases.")
     names, values = [], []
-    for name in NAMES:
+    for name in metrics:
         both = list(_values(pairs, name))
         if both:
             names.append(name)

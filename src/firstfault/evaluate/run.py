@@ -101,12 +101,30 @@ def cost(app: "Application", cases: Sequence[Case], *, generation: bool = True) 
     )
 
 
+def finished(app: "Application", cases: Sequence[Case]) -> Run | None:
+    """The newest finished run with answers over the same cases under the same conditions, if there is one."""
+    with closing(RunStore(connect(app.config.home))) as store:
+        return store.finished(_planned(app, cases, "", generation=True))
+
+
 def _begin(app: "Application", cases: Sequence[Case], source: str, generation: bool, store: RunStore) -> Run:
     """A new run, or the one that was interrupted under the same conditions."""
+    run = _planned(app, cases, source, generation=generation)
+    interrupted = store.unfinished(run)
+    if interrupted is not None:
+        return replace(interrupted, settings=run.settings)
+    store.begin(run)
+    return run
+
+
+def _planned(app: "Application", cases: Sequence[Case], source: str, *, generation: bool) -> Run:
+    """A run that has not begun. Its fingerprint covers the weights, which a name in the settings does not."""
     now = datetime.now(UTC)
     verifier = app.verifier(app.settings.verifier).name
-    parts = (app.settings.fingerprint(), app.embedder.fingerprint, verifier)
-    run = Run(
+    generator = app.generator(app.settings.generator) if generation else None
+    parts = [app.settings.fingerprint(), app.embedder.fingerprint, verifier]
+    parts += [generator.fingerprint] if generator is not None else []
+    return Run(
         id=f"run-{new_trace_id(now)}",
         at=now.isoformat(timespec="milliseconds"),
         cases=source,
@@ -118,11 +136,6 @@ def _begin(app: "Application", cases: Sequence[Case], source: str, generation: b
         generation=generation,
         total=len(cases),
     )
-    interrupted = store.unfinished(run)
-    if interrupted is not None:
-        return replace(interrupted, settings=run.settings)
-    store.begin(run)
-    return run
 
 
 async def _run_all(

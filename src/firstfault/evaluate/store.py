@@ -65,6 +65,16 @@ class RunStore:
             found = [_decode_run(record) for record in connection.scalars(query)]
         return next((run for run in found if _conditions(run) == _conditions(like)), None)
 
+    def finished(self, like: Run) -> Run | None:
+        """The newest finished run of the same cases under the same conditions."""
+        query = select(runs.c.record).where(runs.c.finished).order_by(runs.c.at.desc(), runs.c.id.desc())
+        with reading(self._engine) as connection:
+            for record in connection.scalars(query):
+                run = _decode_run(record)
+                if _conditions(run) == _conditions(like):
+                    return run
+        return None
+
     def results(self, run_id: str) -> dict[int, CaseResult]:
         """Position → result, in the order of the cases."""
         query = select(run_cases.c.position, run_cases.c.record).where(run_cases.c.run_id == run_id)

@@ -232,9 +232,10 @@ def status(trace: Trace) -> str:
         return "retrieved"
     if trace.answer.abstained:
         return "abstained"
-    if trace.format is not None and not (trace.format.valid and trace.answer.claims):
-        return "unchecked" if trace.format.valid else "malformed"
+    if trace.format is not None and not trace.format.valid:
+        return "malformed"
+    alone = trace.context is not None and not trace.context.passages
+    if alone or (trace.format is not None and not trace.answer.claims):
+        return "unchecked"
     labels = {claim.verdict.label for claim in trace.answer.claims}
-    if labels <= {"supported"}:
-        return "supported"
-    return "partial" if "supported" in labels else "unsupported"
+    return "supported" if labels <= {"supported"} else "partial" if "supported" in labels else "unsupported"

@@ -84,6 +84,10 @@ def _retired_points(sandbox: Sandbox, severity: float) -> None:
     stored_index.end_validity(sandbox, stored_index.keys_of(sandbox, documents))
 
 
+def _switched_off(sandbox: Sandbox, severity: float) -> None:
+    sandbox.set(search__enabled=False)
+
+
 def _vectors_only(sandbox: Sandbox, severity: float) -> None:
     sandbox.set(search__dense_weight=0.5 + 0.5 * severity, search__rerank="none")
 
@@ -189,6 +193,15 @@ FAULTS = (
         summary="chunks are in the catalog and not in the index",
         dial="share of the cases whose documents are hit",
         inject=_missing_points,
+    ),
+    Fault(
+        name="switched_off",
+        stage=Stage.FILTER,
+        cause="retrieval_off",
+        summary="somebody switched retrieval off (search.enabled to false)",
+        dial="none: it is on or off",
+        inject=_switched_off,
+        severity=1.0,
     ),
     Fault(
         name="vectors_only",
