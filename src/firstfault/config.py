@@ -12,9 +12,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from firstfault.errors import ConfigError
 
@@ -58,6 +58,23 @@ class IndexConfig(Section):
     language: str | None = None
     """Stemmer of the BM25 arm, a Snowball language or "none"; fixed when the collection is made, then english
     where nothing is set."""
+    url: str | None = None
+    """For kind = "qdrant": the cluster, e.g. http://127.0.0.1:6333."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the cluster's key, if one is needed."""
+    prefix: str = Field(default="firstfault", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    """First part of the collection's name in the cluster; the second is unique to each collection."""
+    shards: int = Field(default=1, ge=1, le=1024)
+    """Parts of a new collection in the cluster, spread over its nodes."""
+    replication: int = Field(default=1, ge=1, le=16)
+    """Copies of each part."""
+    write_consistency: int = Field(default=1, ge=1, le=16)
+    """Copies that must have a write before it is acknowledged."""
+    on_disk: bool = False
+    """Keep vectors and payload of a new collection in the cluster on disk, read through the page cache."""
+    quantization: Literal["none", "scalar", "binary"] = "none"
+    """Small copies of the vectors, searched in memory: `scalar` takes a quarter, `binary` a 32nd; the best
+    candidates are scored anew with the full vectors."""
 
 
 class ChunkingConfig(Section):
@@ -101,6 +118,34 @@ class PackConfig(Section):
     """Upper bound of all passages together, in the generator's tokens."""
 
 
+class EndpointConfig(Section):
+    """One of several endpoints that serve the generator's model."""
+
+    url: str
+    """For example http://10.0.0.5:8000/v1."""
+    weight: int = Field(default=1, ge=1, le=1000)
+    """Its share of the requests, against the other weights."""
+
+
+def _read_endpoints(given: Any) -> Any:
+    """Endpoints written in one line, as --set, the environment and traces have them."""
+    if not isinstance(given, str):
+        return given
+    parts = [part.split() for part in given.split(",") if part.strip()]
+    return [dict(zip(("url", "weight"), part, strict=False)) for part in parts]
+
+
+def _write_endpoints(endpoints: tuple[EndpointConfig, ...]) -> str:
+    return ", ".join(f"{one.url} {one.weight}" for one in endpoints)
+
+
+Endpoints = Annotated[
+    tuple[EndpointConfig, ...],
+    BeforeValidator(_read_endpoints),
+    PlainSerializer(_write_endpoints, return_type=str),
+]
+
+
 class GeneratorConfig(Section):
     """What writes the answer."""
 
@@ -115,6 +160,11 @@ class GeneratorConfig(Section):
     """Endpoint for kind = "openai"."""
     api_key_env: str = ""
     """Name of the environment variable that holds the key, if one is needed."""
+    endpoints: Endpoints = ()
+    """Instead of base_url: several that serve the model, as [[generator.endpoints]] with url and weight, or
+    in one line: "http://a:8000/v1 2, http://b:8000/v1 1"."""
+    hedge_after_s: float | None = Field(default=None, gt=0)
+    """With several endpoints: a request without a first word after this time is asked of a second one too."""
     max_tokens: int = Field(default=96, ge=1)
     """Upper bound of the answer."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
@@ -127,6 +177,11 @@ class GeneratorConfig(Section):
     """A generation that takes longer is an error."""
     threads: int = Field(default=0, ge=0)
     """CPU threads; 0 = all cores."""
+
+    @property
+    def where(self) -> str:
+        """The endpoint, or every one of several."""
+        return ", ".join(one.url for one in self.endpoints) or self.base_url or ""
 
 
 class AnswerConfig(Section):
@@ -342,9 +397,20 @@ class ServeConfig(Section):
     """Whether questions, prompts and answers go with the spans."""
 
 
+class HomeConfig(Section):
+    """Where the truth about a home is."""
+
+    database: str | None = None
+    """A PostgreSQL that several processes share, e.g. postgresql+psycopg://user@host/database; None = a
+    SQLite file in the home."""
+    password_env: str = ""
+    """Name of the environment variable that holds its password, if one is needed. It is never stored."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
+    home: HomeConfig = Field(default_factory=HomeConfig)
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
     chunking: ChunkingConfig = Field(default_factory=ChunkingConfig)
@@ -365,16 +431,25 @@ class Settings(Section):
 
     def fingerprint(self) -> str:
         """16 hex digits; settings that answer equally have equal fingerprints. Limits do not count."""
-        judging = {"evaluate", "latency", "diagnose", "monitor", "serve"}
-
-        judging = {"evaluate", "latency", "diagnose", "bakeoff", "serve"}
-        canonical = json.dumps(self.model_dump(mode="json", exclude=judging), sort_keys=True)
+        canonical = json.dumps(self.model_dump(mode="json", exclude=_NOT_ANSWERING), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def embedded(self) -> "Settings":
+        """The same with a database and an index of its own: copies must not touch what is shared."""
+        return self.override({"home.database": "", "index.kind": "edge"}, origin="a copy")
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
         """A copy with `section.key` → value changed, checked like the file is."""
         values = {section: dict(table) for section, table in self.model_dump().items()}
         return _validate(values, _nested(changes, origin))
+
+
+_NOT_ANSWERING: dict[str, Any] = {
+    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
+    "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
+    "generator": {"endpoints", "hedge_after_s"},
+}
+"""Settings that change no answer: limits, and where things are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

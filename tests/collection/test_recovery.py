@@ -217,6 +217,8 @@ def test_an_index_from_before_dates_is_made_anew_and_filters_by_them(
     for name, sql in database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
         if name not in TABLES_OF_0004 and sql and not name.startswith("sqlite_"):
             database.execute(f"DROP TABLE {name}")
+    for column in ("identity", "placed"):
+        database.execute(f"ALTER TABLE collections DROP COLUMN {column}")
     database.commit()
     database.close()
     again = open_collection()

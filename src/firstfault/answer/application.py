@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ATTEMPTS = 3
+"""How often one endpoint is asked; where there are several, the next one is asked instead."""
+
 
 class Application:
     """Everything that a command works on. Close it, or use it as a context manager."""
@@ -49,6 +52,10 @@ class Application:
         progress: "ProgressCallback | None" = None,
     ) -> None:
         self.config = config
+        if config.settings.home.database:
+            from firstfault.collection.database import bind
+
+            bind(config.home, config.settings)
         self._progress = progress
         self._collection_name = collection
         self._create = create
@@ -62,6 +69,7 @@ class Application:
 
         Its requests run on the event loop of this one (`run`); close it before this one.
         """
+        settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = Application(config, collection=collection, create=True, progress=self._progress)
         if settings.embedder == self.settings.embedder:
@@ -323,16 +331,7 @@ def open_generator(
     if settings.kind == "extractive":
         return None
     if settings.kind == "openai":
-        from firstfault.models.remote import OpenAIGenerator
-
-        return OpenAIGenerator(
-            model=settings.model,
-            base_url=_required(settings.base_url, "generator.base_url"),
-            api_key_env=settings.api_key_env,
-            context_window=settings.context_window,
-            timeout_s=settings.timeout_s,
-            adapter=settings.adapter,
-        )
+        return _open_remote(settings)
     from firstfault.models import store
     from firstfault.models.llama import LlamaGenerator
 
@@ -346,6 +345,27 @@ def open_generator(
     )
     generator.load()
     return generator
+
+
+def _open_remote(settings: GeneratorConfig) -> "Generator":
+    from firstfault.models.pool import Member, PooledGenerator
+    from firstfault.models.remote import OpenAIGenerator
+
+    def at(url: str, attempts: int) -> OpenAIGenerator:
+        return OpenAIGenerator(
+            model=settings.model,
+            base_url=url,
+            api_key_env=settings.api_key_env,
+            context_window=settings.context_window,
+            timeout_s=settings.timeout_s,
+            attempts=attempts,
+            adapter=settings.adapter,
+        )
+
+    if not settings.endpoints:
+        return at(_required(settings.base_url, "generator.base_url"), ATTEMPTS)
+    members = [Member(one.url, at(one.url, 1), one.weight) for one in settings.endpoints]
+    return PooledGenerator(members, hedge_after_s=settings.hedge_after_s)
 
 
 def _required(value: str | None, name: str) -> str:

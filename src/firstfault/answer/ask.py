@@ -308,6 +308,8 @@ async def _generate(
                 raise
             span.event("degraded", step="no_generator", reason=error.message)
             return _quote(app, request, context, listener)
+        for note in written.notes:
+            span.event(note.name, **note.attributes)
         if written.finish_reason == "length":
             span.event("truncated_output", max_tokens=longest)
         adapter = generator.adapter

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from firstfault.config import Config
+from firstfault.config import Config, GeneratorConfig
 from firstfault.errors import FirstfaultError
 from firstfault.types import Verdict
 
@@ -63,7 +63,11 @@ def _endpoints(config: Config) -> Iterator[Verdict]:
         ("generator", settings.generator),
         ("verifier", settings.verifier),
     ):
-        if section.kind == "openai":
+        endpoints = section.endpoints if isinstance(section, GeneratorConfig) else ()
+        if section.kind == "openai" and endpoints:
+            for one in endpoints:
+                yield _endpoint(f"{name} {one.url}", one.url, section.model, section.api_key_env)
+        elif section.kind == "openai":
             yield _endpoint(name, section.base_url, section.model, section.api_key_env)
 
 

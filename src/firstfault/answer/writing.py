@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firstfault.config import GeneratorConfig
-from firstfault.models.generator import Constraint, Generator
+from firstfault.models.generator import Constraint, Generator, Note
 from firstfault.types import Message
 
 
@@ -18,6 +18,8 @@ class Written:
     prompt_tokens: int | None
     completion_tokens: int | None
     duration_ms: float
+    notes: tuple[Note, ...] = ()
+    """What happened while the model was asked; events for the trace."""
 
 
 async def write(
@@ -40,6 +42,7 @@ async def write(
         RemoteError: time ran out, or the runtime failed.
     """
     began = time.perf_counter()
+    notes: tuple[Note, ...] = ()
     raw, finish, prompt_tokens, completion_tokens = "", "stop", None, None
     async for delta in generator.stream(
         prompt,
@@ -50,6 +53,7 @@ async def write(
         constraint=constraint,
         timeout_s=settings.timeout_s if timeout_s is None else timeout_s,
     ):
+        notes += delta.notes
         if delta.text:
             raw += delta.text
             if hear is not None:
@@ -63,4 +67,5 @@ async def write(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         duration_ms=round((time.perf_counter() - began) * 1000, 3),
+        notes=notes,
     )

@@ -24,6 +24,7 @@ from firstfault.cli import (
     playbook,
     prove,
     review,
+    scale,
     serve,
     settings,
     trace,
@@ -82,6 +83,7 @@ serve.register(app)
 monitor.register(app)
 prove.register(app)
 demo.register(app)
+scale.register(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(review.app, name="review")

@@ -82,7 +82,12 @@ class State:
         """The settings in force."""
         from firstfault.config import load
 
-        return load(self.home, self.file, overrides=pairs(self.overrides, "--set"))
+        config = load(self.home, self.file, overrides=pairs(self.overrides, "--set"))
+        if config.settings.home.database:
+            from firstfault.collection.database import bind
+
+            bind(config.home, config.settings)
+        return config
 
     @contextmanager
     def application(self, *, create: bool = False, looks: bool = False) -> Iterator["Application"]:

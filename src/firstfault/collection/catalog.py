@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, or_, select
 
-from firstfault.collection.database import reading, writing
+from firstfault.collection.database import insert_new, reading, writing
 from firstfault.collection.filters import FieldKind
 from firstfault.collection.index import FOREVER, Span
 from firstfault.collection.records import DocumentRow, Failure, Lifetime, Revision
@@ -59,6 +59,26 @@ _COUNTED = """
 """
 # These three run in every request, so they are written for SQLite as they stand: one text however many keys,
 # which it compiles once, and CROSS JOIN, which it does not reorder. As expressions they took 4 x as long.
+# PostgreSQL takes the keys as an array.
+
+
+class _Statements(NamedTuple):
+    """The statements of every request, in one dialect."""
+
+    chunks_with_owners: str
+    stored_signs: str
+    counted: str
+
+
+def _for_postgres(statement: str) -> str:
+    keys = "unnest(CAST(%s AS bigint[])) AS k(value)"
+    return statement.replace("json_each(?) AS k", keys).replace("CROSS JOIN", "JOIN").replace("?", "%s")
+
+
+def _statements(engine: Engine) -> _Statements:
+    texts = (_CHUNKS_WITH_OWNERS, _STORED_SIGNS, _COUNTED)
+    return _Statements(*(map(_for_postgres, texts) if engine.dialect.name == "postgresql" else texts))
+
 
 _PAGE = 1000
 """Rows that are read at a time where all are read."""
@@ -81,6 +101,7 @@ class Catalog:
     def __init__(self, engine: Engine, collection_id: int) -> None:
         self.engine = engine
         self.id = collection_id
+        self._statements = _statements(engine)
 
     def row(self) -> Row[Any]:
         """The collection's own row."""
@@ -240,20 +261,20 @@ class Catalog:
     def token_vectors(self, keys: Sequence[int]) -> dict[int, bytes]:
         """Compressed token vectors of chunks, empty where none were stored."""
         with reading(self.engine) as connection:
-            rows = connection.exec_driver_sql(_STORED_SIGNS, (json.dumps(keys),))
+            rows = connection.exec_driver_sql(self._statements.stored_signs, (self._given(keys),))
             return {key: tokens or b"" for key, tokens in rows}
 
     def token_counts(self, counter: str, keys: Sequence[int]) -> dict[int, int]:
         """Tokens of chunks as a generator counts them, where that is known."""
         with reading(self.engine) as connection:
-            rows = connection.exec_driver_sql(_COUNTED, (json.dumps(keys), counter))
+            rows = connection.exec_driver_sql(self._statements.counted, (self._given(keys), counter))
             return {key: tokens for key, tokens in rows}  # noqa: C416 - rows are typed
 
     def remember_token_counts(self, counter: str, counts: Mapping[int, int]) -> None:
         """Keep what a generator counted; what is known already stays."""
         values = [{"chunk": key, "counter": counter, "tokens": tokens} for key, tokens in counts.items()]
         with writing(self.engine) as connection:
-            connection.execute(insert(token_counts).prefix_with("OR IGNORE"), values)
+            connection.execute(insert_new(connection, token_counts), values)
 
     def vectors(self, keys: Sequence[int]) -> dict[int, FloatArray]:
         """The dense vectors of chunks, as the embedder made them."""
@@ -362,14 +383,18 @@ class Catalog:
         owners: dict[int, _Owner] = {}
         found = {}
         with reading(self.engine) as connection:
-            rows = connection.exec_driver_sql(_CHUNKS_WITH_OWNERS, (json.dumps(keys),)).all()
+            rows = connection.exec_driver_sql(self._statements.chunks_with_owners, (self._given(keys),)).all()
         for key, start, end, text, owner, *about in rows:
             if owner not in owners:
                 collection, document_id, revision, title, metadata, valid_from, valid_to = about
                 span = _span(valid_from, valid_to)
-                owners[owner] = _Owner(collection, document_id, revision, title, json.loads(metadata), span)
+                owners[owner] = _Owner(collection, document_id, revision, title, _metadata(metadata), span)
             found[key] = (start, end, text, owners[owner])
         return found
+
+    def _given(self, keys: Sequence[int]) -> str | list[int]:
+        """Keys as the dialect takes many values in one."""
+        return list(keys) if self.engine.dialect.name == "postgresql" else json.dumps(keys)
 
     def _valid(self, version: int | None) -> ColumnElement[bool]:
         ours = documents.c.collection_id == self.id
@@ -403,6 +428,12 @@ def _chunk_query() -> Select[Any]:
         documents.c.title,
         documents.c.metadata,
     ).join(documents, documents.c.id == chunks.c.document_row)
+
+
+def _metadata(stored: Any) -> Metadata:
+    """SQLite gives the text, PostgreSQL's driver what it says."""
+    found: Metadata = json.loads(stored) if isinstance(stored, str) else stored
+    return found
 
 
 def _sizes() -> tuple[ColumnElement[int], ColumnElement[int]]:

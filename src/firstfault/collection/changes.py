@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from firstfault.collection.catalog import decode_vector, encode_vector
+from firstfault.collection.database import insert_new
 from firstfault.collection.filters import FieldKind, kinds_of, values_of
 from firstfault.collection.schema import (
     chunks,
@@ -118,7 +119,7 @@ def store_vectors(connection: Connection, space: str, vectors: Mapping[str, Vect
         if text_hash not in rows
     ]
     if missing:
-        connection.execute(insert(embeddings), missing)
+        connection.execute(insert_new(connection, embeddings), missing)
         rows |= _cache_rows(connection, space, [str(values["text_hash"]) for values in missing])
     return rows
 

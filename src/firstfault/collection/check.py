@@ -10,8 +10,9 @@ import numpy as np
 
 from firstfault.collection import changes
 from firstfault.collection.catalog import Catalog
-from firstfault.collection.database import reading
+from firstfault.collection.database import place_of, reading
 from firstfault.collection.index import Index
+from firstfault.collection.place import Place
 from firstfault.collection.recovery import compare
 from firstfault.types import Verdict
 
@@ -21,20 +22,21 @@ _SAME = 0.999
 """Cosine from which two vectors are the same but for rounding."""
 
 
-def check(catalog: Catalog, index: Index, folder: Path) -> Iterator[Verdict]:
-    """Database, index against catalog, vectors, metadata fields, failed sources.
-
-    `folder` is where the index is; it is named in the fix.
-    """
-    rebuild = f"Delete the folder {folder}: the next command makes the index anew from the catalog."
+def check(catalog: Catalog, index: Index, place: Place) -> Iterator[Verdict]:
+    """Database, index against catalog, vectors, metadata fields, failed sources."""
     yield _database(catalog)
-    yield _agreement(catalog, index, rebuild)
-    yield _vectors(catalog, index, rebuild)
+    yield _agreement(catalog, index, place.remedy)
+    yield _vectors(catalog, index, place.remedy)
     yield _fields(catalog)
     yield _failures(catalog)
 
 
 def _database(catalog: Catalog) -> Verdict:
+    if catalog.engine.dialect.name == "postgresql":
+        with reading(catalog.engine) as connection:
+            version = connection.exec_driver_sql("SHOW server_version").scalar()
+        reason = f"{place_of(catalog.engine)} answers (PostgreSQL {version})"
+        return Verdict(name="database", status="ok", reason=reason)
     with reading(catalog.engine) as connection:
         said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     file = Path(str(catalog.engine.url.database)).name

@@ -4,23 +4,27 @@ In: chunked documents, questions, vectors, filters. Out: candidates with scores,
 """
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from platform import node
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from sqlalchemy import Engine, Row, delete, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, insert, select
 
 from firstfault.collection import changes, filters
 from firstfault.collection.catalog import Catalog
 from firstfault.collection.check import check
-from firstfault.collection.database import FILE, connect, reading, writing
+from firstfault.collection.database import bind, connect, insert_new, reading, size_of, writing
 from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import Index
 from firstfault.collection.lexical import DEFAULT_LANGUAGE, Lexicon
 from firstfault.collection.lock import HomeLock
+from firstfault.collection.place import EdgePlace, Place, QdrantPlace
+from firstfault.collection.postgres import enter, is_shared, leave, sole_writer
 from firstfault.collection.readonly import borrow, give_back, is_read_only
 from firstfault.collection.records import (
     Acknowledged,
@@ -32,19 +36,26 @@ from firstfault.collection.records import (
     Recovery,
     Revision,
 )
-from firstfault.collection.recovery import open_index, reconcile
+from firstfault.collection.recovery import agrees, open_index, reconcile
 from firstfault.collection.schema import collections, failures
 from firstfault.collection.writer import Writer
-from firstfault.config import Settings
+from firstfault.config import IndexConfig, Settings
 from firstfault.errors import ConfigError, InputError, MismatchError, MissingError
 from firstfault.models.embedder import Embedder, FloatArray
 from firstfault.types import Candidate, Chunk, ChunkedDocument, Document, Verdict
+
+if TYPE_CHECKING:
+    from firstfault.collection.move import Move, Progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 class Collection:
-    """An open collection. One process at a time; close it, or use it as a context manager."""
+    """An open collection. Close it, or use it as a context manager.
+
+    One process at a time, unless the database is a PostgreSQL and the index in a cluster: then any number may
+    search, and those that change the corpus take turns.
+    """
 
     def __init__(
         self,
@@ -52,6 +63,7 @@ class Collection:
         *,
         lock: HomeLock,
         engine: Engine,
+        presence: Connection | None,
         row: Row[Any],
         settings: Settings,
         embedder: Embedder | None,
@@ -61,6 +73,7 @@ class Collection:
         self.home = home
         self._lock = lock
         self._engine = engine
+        self._presence = presence
         self._settings = settings
         self._embedder = embedder
         self._row = row
@@ -70,11 +83,16 @@ class Collection:
         self._folder = home / "index" / row.name
         self.read_only = is_read_only(home)
         """Whether the home cannot be written; the index is then searched in a temporary copy."""
-        if self.read_only:
+        if self.read_only and settings.index.kind == "edge":
             self._folder = borrow(self._folder)
-        self._index, reason = open_index(self._folder, self._open_folder, self._catalog)
+        self._place = self._new_place()
+        self._index, reason = open_index(self._place, self._catalog)
         self._writer = self._new_writer()
-        done = reconcile(self._catalog, self._index, self._writer)
+        done = Recovery()
+        if presence is None or not agrees(self._catalog, self._index, self._place):
+            with sole_writer(engine, row.id, wait=False) as alone:
+                if alone:  # else another process is at it
+                    done = reconcile(self._catalog, self._index, self._writer, self._place)
         self.recovery = Recovery(added=done.added, removed=done.removed, rebuilt=reason)
         """What had to be repaired in the index when the collection was opened."""
 
@@ -104,11 +122,7 @@ class Collection:
                 f"'{name}' cannot be the name of a collection.",
                 hint="Use letters, digits, - and _; at most 63, beginning with a letter or digit.",
             )
-        if settings.index.kind != "edge":
-            raise ConfigError(
-                f"index.kind = {settings.index.kind!r} is not available in this version.",
-                hint='Set index.kind to "edge".',
-            )
+        bind(home, settings)
         engine = connect(home, create=write)
         lock = HomeLock(home, name)
         try:
@@ -119,7 +133,18 @@ class Collection:
             _compare_language(row, settings.index.language)
             if embedder is not None:
                 _compare_embedder(row, embedder)
-            return cls(home, lock=lock, engine=engine, row=row, settings=settings, embedder=embedder)
+            presence = None
+            if is_shared(engine):
+                presence = enter(engine, row.id, name, alone=settings.index.kind == "edge")
+            return cls(
+                home,
+                lock=lock,
+                engine=engine,
+                presence=presence,
+                row=row,
+                settings=settings,
+                embedder=embedder,
+            )
         except BaseException:
             lock.release()
             engine.dispose()
@@ -128,7 +153,7 @@ class Collection:
     @property
     def version(self) -> int:
         """The corpus clock: one more after every committed change of the corpus."""
-        return self._writer.version
+        return self._writer.version if self._presence is None else self._catalog.row().version
 
     def add_all(self, incoming: Iterable[ChunkedDocument]) -> Iterator[Acknowledged]:
         """Store documents; yields each once it survives a crash, in the order given.
@@ -143,30 +168,38 @@ class Collection:
         """
         if self._embedder is None:
             raise ConfigError("Documents cannot be added without an embedder.", hint="Open it with one.")
-        return self._writer.add_all(incoming, self._embedder)
+        return self._add_all(incoming, self._embedder)
+
+    def _add_all(self, incoming: Iterable[ChunkedDocument], embedder: Embedder) -> Iterator[Acknowledged]:
+        with self._alone():
+            yield from self._writer.add_all(incoming, embedder)
 
     def retire(self, document_ids: Iterable[str]) -> int:
         """Take documents out of the corpus; their revisions stay for replays until `gc`.
 
         Returns how many of them were live.
         """
-        return self._writer.retire(document_ids)
+        with self._alone():
+            return self._writer.retire(document_ids)
 
     def gc(self, *, before: datetime) -> GcReport:
         """Drop revisions retired before a time, and cached vectors that no chunk needs."""
-        return self._writer.gc(before)
+        with self._alone():
+            return self._writer.gc(before)
 
     def rebuild_index(self) -> None:
         """Make the index anew, from the catalog alone; nothing is embedded again.
 
         The average length of a chunk, which BM25 needs, is measured anew as well.
         """
-        self._index.close()
-        shutil.rmtree(self._folder)
-        self._writer.remeasure()  # after the old index is gone: its weights are of the old length
-        self._index = self._open_folder(self._folder)
-        self._writer = self._new_writer()
-        reconcile(self._catalog, self._index, self._writer)
+        with self._alone():
+            self._index.close()
+            self._place = self._new_place()
+            self._place.clear()
+            self._writer.remeasure()  # after the old index is gone: its weights are of the old length
+            self._index = self._place.open()
+            self._writer = self._new_writer()
+            reconcile(self._catalog, self._index, self._writer, self._place)
 
     def revisions(self) -> dict[str, str]:
         """Live document id → revision."""
@@ -331,8 +364,8 @@ class Collection:
             cached_embeddings=counts["embeddings"],
             index_points=index.points,
             index_graphed=index.graphed,
-            bytes_database=sum(file.stat().st_size for file in self.home.glob(f"{FILE}*")),
-            bytes_index=sum(file.stat().st_blocks * 512 for file in self._folder.rglob("*")),
+            bytes_database=size_of(self._engine),
+            bytes_index=self._place.size(),
             embedder=self._row.embedder,
             fingerprint=self._row.fingerprint,
             dimension=self._row.dimension,
@@ -346,7 +379,38 @@ class Collection:
 
     def check(self) -> list[Verdict]:
         """Whether what is stored holds together, for the doctor."""
-        return list(check(self._catalog, self._index, self._folder))
+        return list(check(self._catalog, self._index, self._place))
+
+    def copy_index(self, to: IndexConfig, progress: "Progress") -> "Move":
+        """Copy the index to another place and verify it; where that holds, the catalog relies on it from now.
+
+        The settings that name the place are still to be changed by hand.
+
+        Raises:
+            InputError: it is there already.
+            RemoteError: the cluster cannot be reached; what was copied is kept for the next try.
+        """
+        from firstfault.collection.move import move
+
+        with self._alone():
+            place = self._new_place(to)
+            if place.name == self._place.name:
+                raise InputError(
+                    f"The index is at {place.name} already.", hint="Name another place: a URL, or edge."
+                )
+            target = place.open()
+            try:
+                writer = self._new_writer(target, place)
+                return move(
+                    self._catalog,
+                    self._lexicon,
+                    source=(self._index, self._place),
+                    target=(target, place),
+                    writer=writer,
+                    progress=progress,
+                )
+            finally:
+                target.close()
 
     def close(self) -> None:
         """Release the home. Further use is an error; closing again is not."""
@@ -356,9 +420,11 @@ class Collection:
         try:
             self._index.close()
         finally:
+            if self._presence is not None:
+                leave(self._presence)
             self._engine.dispose()
             self._lock.release()
-            if self.read_only:
+            if self.read_only and self._settings.index.kind == "edge":
                 give_back(self._folder)
 
     def __enter__(self) -> "Collection":
@@ -377,16 +443,28 @@ class Collection:
 
     def _past(self, version: int | None) -> int | None:
         """The version, or None when it is the current one: the index is fastest there."""
-        return None if version == self.version else version
+        return None if version is None or version == self.version else version
 
-    def _open_folder(self, folder: Path) -> Index:
-        from firstfault.collection.index_edge import EdgeIndex
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While the corpus changes: the only writer among all processes, on top of what the last one left."""
+        with sole_writer(self._engine, self._row.id):
+            if self._presence is not None:
+                self._writer.refresh()
+                reconcile(self._catalog, self._index, self._writer, self._place)
+            yield
 
-        return EdgeIndex(folder, self._row.dimension, self._settings.index)
+    def _new_place(self, settings: IndexConfig | None = None) -> Place:
+        settings = settings or self._settings.index
+        if settings.kind == "qdrant":
+            return QdrantPlace(self._row.identity, self._row.dimension, settings)
+        name = "edge" if self._presence is None else f"edge {node()} {self._folder.resolve()}"
+        return EdgePlace(self._folder, self._row.dimension, settings, name=name)
 
-    def _new_writer(self) -> Writer:
+    def _new_writer(self, index: Index | None = None, place: Place | None = None) -> Writer:
         space = f"{self._row.fingerprint}:{self._row.token_format}"
-        return Writer(self._catalog, self._index, space=space, lexicon=self._lexicon)
+        placed = (place or self._place).name
+        return Writer(self._catalog, index or self._index, placed=placed, space=space, lexicon=self._lexicon)
 
 
 def _find(engine: Engine, name: str) -> Row[Any] | None:
@@ -411,9 +489,10 @@ def _create(engine: Engine, home: Path, name: str, embedder: Embedder | None, la
         "version": 0,
         "indexed": 0,
         "points": 0,
+        "identity": uuid4().hex,
     }
     with writing(engine) as connection:
-        connection.execute(insert(collections).values(values))
+        connection.execute(insert_new(connection, collections), values)
     row = _find(engine, name)
     assert row is not None
     return row

@@ -1,4 +1,4 @@
-"""The database of a home: `home/firstfault.db`, opened with the durability that Firstfault promises.
+"""The database of a home: `home/firstfault.db`, or a PostgreSQL, opened with the durability promised.
 
 In: a home. Out: an SQLAlchemy engine whose schema is up to date, and storage errors that say what to do.
 """
@@ -10,21 +10,50 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from firstfault.collection.readonly import is_read_only
+from firstfault.config import HomeConfig, IndexConfig, Settings
 from firstfault.errors import FirstfaultError, MismatchError, MissingError, StorageError
 
 HEAD = "0009"
 """The newest migration. Compared with the database before Alembic, slow to import, is asked for."""
 
 FILE = "firstfault.db"
+POINTER = "database.json"
+"""Says where the database of a home has been moved to."""
 
 _BUSY_SECONDS = 10
 _MAPPED_BYTES = 2**31
 """How much of the file is read through a memory map, without a copy; it is written as ever."""
 _FULL = "Free disk space and run the command again: what was acknowledged is kept, the rest is repeated."
+
+
+_bound: dict[Path, Settings] = {}
+"""Home → the settings that it was opened with in this process: they say where its database and index are."""
+
+
+def bind(home: Path, settings: Settings) -> None:
+    """Say with which settings a home is opened in this process."""
+    _bound[home.resolve()] = settings
+
+
+def index_of(home: Path) -> IndexConfig:
+    """Where the indexes of a home are."""
+    bound = _bound.get(home.resolve())
+    return IndexConfig() if bound is None else bound.index
+
+
+def database_of(home: Path) -> HomeConfig:
+    """The database of a home: from its settings, else where it was moved to, else its own file."""
+    bound = _bound.get(home.resolve())
+    if bound is not None and bound.home.database:
+        return bound.home
+    try:
+        return HomeConfig.model_validate_json((home / POINTER).read_bytes())
+    except OSError:
+        return HomeConfig()
 
 
 def connect(home: Path, *, create: bool = True) -> Engine:
@@ -35,6 +64,9 @@ def connect(home: Path, *, create: bool = True) -> Engine:
         MismatchError: a newer Firstfault wrote it.
         StorageError: it cannot be opened or is damaged.
     """
+    elsewhere = database_of(home)
+    if elsewhere.database:
+        return connect_postgres(home, elsewhere)
     file = home / FILE
     if not create and not file.exists():
         raise MissingError(f"There is nothing at {home} yet.", hint="Make it: firstfault ingest PATH")
@@ -62,18 +94,54 @@ def connect(home: Path, *, create: bool = True) -> Engine:
     return engine
 
 
+def connect_postgres(home: Path, settings: HomeConfig) -> Engine:
+    """Open the PostgreSQL of a home, and migrate it when it is behind.
+
+    Raises:
+        MismatchError: a newer Firstfault wrote it.
+        StorageError: it cannot be reached.
+    """
+    from firstfault.collection.postgres import open_engine
+
+    engine = open_engine(str(settings.database), settings.password_env)
+    place = place_of(engine)
+    with translated(place):
+        home.mkdir(parents=True, exist_ok=True)
+        with engine.connect() as connection:
+            current = _revision(connection)
+        if current is None or current < HEAD:
+            _migrate(engine)
+        elif current > HEAD:
+            message = f"{place} was written by a newer Firstfault (schema {current}, this one knows {HEAD})."
+            raise MismatchError(message, hint="Upgrade: pip install --upgrade firstfault")
+    return engine
+
+
+def place_of(engine: Engine) -> str:
+    """The file or address of a database, without a password."""
+    if engine.dialect.name == "sqlite":
+        return str(engine.url.database)
+    return engine.url.render_as_string(hide_password=True)
+
+
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, *, catalog: bool = True) -> Iterator[Connection]:
     """One transaction that holds the write lock from its start; committed and on disk when the block ends.
+
+    On PostgreSQL only those that change the catalog exclude each other.
 
     Raises:
         StorageError: the disk refused; nothing of the transaction is kept.
     """
     with (
-        translated(engine.url.database),
+        translated(place_of(engine)),
         engine.connect().execution_options(writes=True) as connection,
         connection.begin(),
     ):
+        if catalog and engine.dialect.name == "postgresql":
+            from firstfault.collection.postgres import hold_catalog
+
+            hold_catalog(connection)
         yield connection
 
 
@@ -84,16 +152,39 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         StorageError: the disk refused, or the file is damaged.
     """
-    with translated(engine.url.database), engine.connect() as connection:
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with translated(place_of(engine)), engine.connect().execution_options(**options) as connection:
         yield connection
+
+
+def insert_new(connection: Connection, table: Table) -> Any:
+    """An insert that passes over rows whose key is there already."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgres
+
+        return insert_postgres(table).on_conflict_do_nothing()
+    return insert(table).prefix_with("OR IGNORE")
+
+
+def size_of(engine: Engine) -> int:
+    """Bytes that the database takes."""
+    if engine.dialect.name == "postgresql":
+        with reading(engine) as connection:
+            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+    file = Path(str(engine.url.database))
+    return sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*"))
 
 
 def shrink(engine: Engine) -> int:
     """Give pages that no longer hold anything back to the disk. Returns how many bytes these were.
 
+    PostgreSQL does so itself, and uses them again: 0.
+
     Raises:
         StorageError: another process holds the database.
     """
+    if engine.dialect.name == "postgresql":
+        return 0
     with translated(engine.url.database):
         raw = engine.raw_connection()
         try:
@@ -121,13 +212,16 @@ def translated(place: object) -> Iterator[None]:
     except FirstfaultError:
         raise
     except (DatabaseError, DBAPIError, OSError) as error:
-        raise storage_error(error, place) from error
+        cause = error if not str(place).startswith("postgresql") else None  # its messages may name the user
+        raise storage_error(error, place) from cause
 
 
 def storage_error(error: Exception, place: object) -> StorageError:
     """The error with what to do about it."""
     said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     lower = said.lower()
+    if str(place).startswith("postgresql"):
+        return _postgres_error(said.strip(), place)
     if "locked" in lower or "busy" in lower:
         return StorageError(
             f"{place} stayed locked for {_BUSY_SECONDS} s by another process.",
@@ -141,6 +235,20 @@ def storage_error(error: Exception, place: object) -> StorageError:
         f"{place} cannot be used: {said}.",
         hint="`firstfault doctor` checks it. If it is damaged, restore a copy or ingest into a new --home.",
     )
+
+
+def _postgres_error(said: str, place: object) -> StorageError:
+    lower = said.lower()
+    if "nul" in lower and "0x00" in lower:
+        return StorageError(
+            "PostgreSQL takes no text that holds a NUL character.", hint="Remove it from the document."
+        )
+    if "connection" in lower or "authentication" in lower or "terminat" in lower:
+        return StorageError(
+            f"{place} cannot be reached: {said.splitlines()[0][:300]}.",
+            hint="Check that it runs, home.database, and the password's variable, home.password_env.",
+        )
+    return StorageError(f"{place} refused: {said[:300]}.", hint="See PostgreSQL's own log.")
 
 
 def _open_read_only(file: Path) -> Engine:
@@ -188,8 +296,11 @@ def _begin(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    exists = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").scalar()
-    if not exists:
+    if connection.dialect.name == "postgresql":
+        query = "SELECT to_regclass('alembic_version')"
+    else:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+    if connection.exec_driver_sql(query).scalar() is None:
         return None
     found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return found

@@ -1,9 +1,8 @@
 """The embedded index: Qdrant's engine in this process, one shard a collection.
 
 The catalog is the truth, so the shard runs without a write-ahead log: what a crash left out is put back
-from the catalog at the next start. Two traps of this version of the engine shape the payload: it matches no
-booleans, which are kept as words, and its collection-wide document frequencies count removed points, which
-is why every lexical query states its population.
+from the catalog at the next start. A trap of this version of the engine: its collection-wide document
+frequencies count removed points, which is why every lexical query states its population.
 """
 
 import shutil
@@ -16,7 +15,6 @@ import numpy as np
 import qdrant_edge as engine
 
 from firstfault.collection.database import storage_error
-from firstfault.collection.dates import moment
 from firstfault.collection.filters import (
     And,
     AnyOf,
@@ -27,27 +25,24 @@ from firstfault.collection.filters import (
     Operator,
     Or,
     compared_as,
-    kinds_of,
-    values_of,
 )
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
+from firstfault.collection.layout import (
+    DENSE,
+    EXACT_BELOW_KB,
+    MOST_FIELDS,
+    SPARSE,
+    path_of,
+    payload_of,
+    stored,
+)
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
 from firstfault.errors import StorageError
 from firstfault.models.embedder import FloatArray
 from firstfault.types import Candidate, Scalar
 
-DENSE = "dense"
-SPARSE = "bm25"
-
-MOST_FIELDS = 64
-"""Metadata fields that get an index of their own; filters on further ones are right, only slower."""
-
-_EXACT_BELOW_KB = 40_000
-"""Filters that leave fewer kilobytes of vectors are searched exactly, as is a segment of this size.
-
-That is 26,000 vectors of 384 dimensions, about two milliseconds; a graph loses recall where a filter leaves
-half of its nodes (bench/index.py)."""
+_EXACT_BELOW_KB = EXACT_BELOW_KB
 _SPARE_BYTES = 96 * 2**20
 """Free space below which nothing is written: the engine maps its files, and a full disk would kill it."""
 
@@ -56,9 +51,6 @@ _MAPPED: Mapping[str, Any] = {"enable_hnsw": False, "memory": engine.Memory.Cach
 without graphs of their own, which would take as long to build as the main one."""
 
 _RETIRED = engine.Filter(must=[engine.FieldCondition("live", match=engine.MatchValue(0))])
-
-_BRANCH: Mapping[FieldKind, str] = {"text": "t", "number": "n", "boolean": "b", "date": "d"}
-"""Payload key under which the values of each kind stand; dates once more, as seconds."""
 
 
 class EdgeIndex:
@@ -124,7 +116,7 @@ class EdgeIndex:
                     DENSE: point.dense.tolist(),
                     SPARSE: engine.SparseVector(point.sparse.indices, point.sparse.values),
                 },
-                _payload(point),
+                payload_of(point),
             )
             for point in points
         ]
@@ -147,7 +139,7 @@ class EdgeIndex:
         with self._engine():
             present = set(self._shard.info().payload_schema)
         for name, kind in sorted(fields):
-            path = _path(name, kind)
+            path = path_of(name, kind)
             if path in present or len(present) >= MOST_FIELDS:
                 continue
             ordered = kind in ("number", "date")
@@ -257,39 +249,6 @@ def _config(dimension: int, settings: IndexConfig) -> Any:
     )
 
 
-def _payload(point: Point) -> dict[str, Any]:
-    payload: dict[str, Any] = {
-        "live": int(point.valid_to == FOREVER),
-        "from": point.valid_from,
-        "to": point.valid_to,
-    }
-    for field in point.metadata:
-        for value in values_of(point.metadata, field):
-            for kind in kinds_of(value):
-                branch = payload.setdefault(_BRANCH[kind], {})
-                branch.setdefault(_field(field), []).append(_value(value, kind))
-    return payload
-
-
-def _field(name: str) -> str:
-    """A field's name in letters that are plain in the engine's paths; no two names become the same."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f"~{ord(c):x}~" for c in name)
-
-
-def _path(name: str, kind: FieldKind) -> str:
-    return f'{_BRANCH[kind]}."{_field(name)}"'
-
-
-def _value(value: Scalar, kind: FieldKind) -> str | float:
-    if kind == "date":
-        at = moment(str(value))
-        assert at is not None
-        return at
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else float(value)
-
-
 def _valid(version: int | None) -> list[Any]:
     if version is None:
         return [engine.FieldCondition("live", match=engine.MatchValue(1))]
@@ -316,15 +275,15 @@ def _condition(where: Filter) -> Any:
 
 def _compare(field: str, operator: Operator, value: Scalar) -> Any:
     kind = compared_as(operator, value)
-    path = _path(field, kind)
-    stored = _value(value, kind)
-    if isinstance(stored, str):
-        return engine.FieldCondition(path, match=engine.MatchValue(stored))
+    path = path_of(field, kind)
+    wanted = stored(value, kind)
+    if isinstance(wanted, str):
+        return engine.FieldCondition(path, match=engine.MatchValue(wanted))
     bounds = {
-        "=": {"gte": stored, "lte": stored},
-        "<": {"lt": stored},
-        "<=": {"lte": stored},
-        ">": {"gt": stored},
-        ">=": {"gte": stored},
+        "=": {"gte": wanted, "lte": wanted},
+        "<": {"lt": wanted},
+        "<=": {"lte": wanted},
+        ">": {"gt": wanted},
+        ">=": {"gte": wanted},
     }
     return engine.FieldCondition(path, range=engine.RangeFloat(**bounds[operator]))

@@ -1,4 +1,4 @@
-"""One process at a time in a home.
+"""One process at a time in a home, unless its database is one that processes share.
 
 In: a home. Out: a lock that the operating system drops when the process ends, however it ends, and an
 error that names its owner for everyone else.
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from firstfault.collection.database import translated
+from firstfault.collection.database import database_of, translated
 from firstfault.collection.readonly import is_read_only
 from firstfault.errors import LockedError
 
@@ -81,7 +81,8 @@ def _acquire(home: Path) -> IO[str]:
     with translated(path):
         file = path.open("a+", encoding="utf-8")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shared = bool(database_of(home).database)  # it sees to what must not be done twice
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         owner = _describe(file.read())

@@ -1,18 +1,16 @@
 """Opening the index so that it agrees with the catalog: after a crash, a lost folder, a restored copy.
 
-In: the catalog and the folder of the index. Out: an index that holds exactly what the catalog says, and a
+In: the catalog and the place of the index. Out: an index that holds exactly what the catalog says, and a
 `Recovery` that says what had to be done.
 """
 
 import logging
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from firstfault.collection.catalog import Catalog
 from firstfault.collection.changes import parts
 from firstfault.collection.index import Index, Span
+from firstfault.collection.place import Place
 from firstfault.collection.records import Recovery
 from firstfault.collection.writer import Writer
 from firstfault.errors import StorageError
@@ -43,30 +41,39 @@ def compare(catalog: Catalog, index: Index) -> Difference:
     )
 
 
-def open_index(folder: Path, open_folder: Callable[[Path], Index], catalog: Catalog) -> tuple[Index, str]:
+def open_index(place: Place, catalog: Catalog) -> tuple[Index, str]:
     """Open the index, or begin a new one where it cannot be opened; the reason for that is the second part.
 
     Raises:
         StorageError: a new one cannot be made either.
+        RemoteError: the cluster that has it cannot be reached.
     """
     indexed = catalog.row().indexed
-    if not folder.exists():
-        return open_folder(folder), "it was not there" if indexed > 0 else ""
+    if not place.exists():
+        return place.open(), "it was not there" if indexed > 0 else ""
     if indexed == REMAKE:
-        shutil.rmtree(folder)
-        return open_folder(folder), "an older version had made it, which could not filter by date"
+        place.clear()
+        return place.open(), "an older version had made it, which could not filter by date"
     try:
-        return open_folder(folder), ""
+        return place.open(), ""
     except StorageError as error:
-        logger.warning("The index in %s cannot be opened and is made anew: %s", folder, error.message)
-        shutil.rmtree(folder)
-        return open_folder(folder), error.message
+        if not place.disposable:
+            raise
+        logger.warning("The index %s cannot be opened and is made anew: %s", place.name, error.message)
+        place.clear()
+        return place.open(), error.message
 
 
-def reconcile(catalog: Catalog, index: Index, writer: Writer) -> Recovery:
-    """Bring the index to what the catalog says, when there is a sign that it may differ."""
+def agrees(catalog: Catalog, index: Index, place: Place) -> bool:
+    """Whether nothing says that the index may differ from the catalog."""
     row = catalog.row()
-    if row.indexed == row.version and index.info().points == row.points:
+    known: bool = row.indexed == row.version and row.placed == place.name
+    return known and index.info().points == row.points
+
+
+def reconcile(catalog: Catalog, index: Index, writer: Writer, place: Place) -> Recovery:
+    """Bring the index to what the catalog says, when there is a sign that it may differ."""
+    if agrees(catalog, index, place):
         return Recovery()
     found = compare(catalog, index)
     index.ensure_fields((name, kind) for name, kinds in catalog.fields().items() for kind in kinds)

@@ -45,6 +45,8 @@ collections = Table(
         comment="version the index agrees with; -1 = unsure, -2 = make it anew",
     ),
     Column("points", Integer, nullable=False, comment="points that the index then had"),
+    Column("identity", Text, nullable=False, server_default="", comment="random; names it in a cluster"),
+    Column("placed", Text, nullable=False, server_default="edge", comment="where that index is"),
 )
 
 versions = Table(
@@ -140,6 +142,18 @@ run_cases = Table(
     Column("position", Integer, primary_key=True, autoincrement=False, comment="of the case in its file"),
     Column("record", LargeBinary, nullable=False),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("record", Text, nullable=False, comment="the job as JSON"),
+    Column("payload", Text, comment="what it works on, as JSON; null when finished"),
+    Index(None, "lane", "state"),
+)
+"""Used where several servers share a PostgreSQL; one server keeps its jobs in files."""
 
 traces = Table(
     "traces",

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from firstfault.collection import changes
-from firstfault.collection.database import connect, reading, writing
+from firstfault.collection.database import connect, index_of, reading, writing
 from firstfault.collection.lock import HomeLock
+from firstfault.collection.place import QdrantPlace
 from firstfault.collection.schema import collections
 from firstfault.errors import MismatchError, MissingError
 
@@ -54,7 +55,7 @@ def drop(home: Path, name: str) -> None:
             if row is not None:
                 changes.drop_collection(connection, row.id)
                 changes.drop_orphans(connection)
-        shutil.rmtree(home / "index" / name, ignore_errors=True)
+        _forget(home, name, row)
     finally:
         engine.dispose()
         lock.release()
@@ -86,8 +87,11 @@ def adopt(home: Path, live: str, shadow: str) -> str:
             else:
                 _retire_and_move(connection, old, new)
                 kept = "the old chunks are kept for replays until `firstfault gc` drops them"
-        for name in (live, shadow) if renamed else (shadow,):
-            shutil.rmtree(home / "index" / name, ignore_errors=True)
+        if renamed:
+            shutil.rmtree(home / "index" / live, ignore_errors=True)
+            shutil.rmtree(home / "index" / shadow, ignore_errors=True)
+        else:
+            _forget(home, shadow, new)
         return kept
     finally:
         engine.dispose()
@@ -101,10 +105,13 @@ def forget_index(home: Path, live: str) -> None:
     Raises:
         LockedError: the collection is open.
     """
-    lock = HomeLock(home, live)
+    lock, engine = HomeLock(home, live), connect(home, create=False)
     try:
-        shutil.rmtree(home / "index" / live, ignore_errors=True)
+        with reading(engine) as connection:
+            row = _row(connection, live)
+        _forget(home, live, row)
     finally:
+        engine.dispose()
         lock.release()
 
 
@@ -124,9 +131,7 @@ def take_vectors(home: Path, live: str, other: Path) -> int:
             ours = _existing(connection, live, home)
         if _space(ours) != _space(theirs):
             raise MismatchError(f"{other} was made with another embedder.", hint="Run fix again.")
-        shutil.rmtree(
-            home / "index" / live, ignore_errors=True
-        )  # before: its vectors must not outlive theirs
+        _forget(home, live, ours)  # before: its vectors must not outlive theirs
         with writing(engine) as connection:
             replaced = changes.replace_vectors(connection, _space(ours), vectors)
             _unsettle(connection, ours.id)
@@ -158,6 +163,14 @@ def _require_same_documents(connection: Connection, old: Row[Any], new: Row[Any]
         raise MismatchError(
             f"The documents of '{old.name}' changed while its shadow was being made.", hint="Run fix again."
         )
+
+
+def _forget(home: Path, name: str, row: Row[Any] | None) -> None:
+    """Delete the index of a collection, wherever it is."""
+    shutil.rmtree(home / "index" / name, ignore_errors=True)
+    settings = index_of(home)
+    if settings.kind == "qdrant" and row is not None:
+        QdrantPlace(row.identity, row.dimension, settings).clear()
 
 
 def _unsettle(connection: Connection, collection: int) -> None:

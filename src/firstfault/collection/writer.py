@@ -73,18 +73,26 @@ class _Embedded:
 class Writer:
     """Writes one collection: the catalog first, in one transaction a batch; then the index."""
 
-    def __init__(self, catalog: Catalog, index: Index, *, space: str, lexicon: Lexicon) -> None:
-        row = catalog.row()
+    def __init__(self, catalog: Catalog, index: Index, *, placed: str, space: str, lexicon: Lexicon) -> None:
         self._catalog = catalog
         self._engine = catalog.engine
         self._index = index
         self._space = space
         self._lexicon = lexicon
-        self._settled: bool = row.indexed == row.version
-        self.version: int = row.version
+        self._placed = placed
+        self._settled = False
+        self.version = 0
         """The corpus clock."""
-        self.average_length: int = row.average_length
+        self.average_length = 0
         """Terms per chunk that BM25 weights are made with; 0 until the first chunk."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over what another process may have changed since."""
+        row = self._catalog.row()
+        self._settled = row.indexed == row.version and row.placed == self._placed
+        self.version = row.version
+        self.average_length = row.average_length
 
     def add_all(self, incoming: Iterable[ChunkedDocument], embedder: Embedder) -> Iterator[Acknowledged]:
         """Store documents; yields each once it is on disk, in the order given.
@@ -140,10 +148,15 @@ class Writer:
         if self._settled:
             return
         self._index.settle()
+        self.mark()
+
+    def mark(self) -> None:
+        """Note that the index, as it is, agrees with the catalog."""
         points = self._index.info().points
         with writing(self._engine) as connection:
             ours = collections.c.id == self._catalog.id
-            connection.execute(update(collections).where(ours).values(indexed=self.version, points=points))
+            values = {"indexed": self.version, "points": points, "placed": self._placed}
+            connection.execute(update(collections).where(ours).values(values))
         self._settled = True
 
     def restore(self, keys: Sequence[int]) -> None:

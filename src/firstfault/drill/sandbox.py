@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from firstfault.answer import Application
-from firstfault.collection.database import FILE, translated
+from firstfault.collection.database import FILE, connect, database_of, translated
 from firstfault.config import Config, Settings
 from firstfault.drill.proxy import Plan, Planned
 from firstfault.errors import InputError, MissingError
@@ -38,6 +38,9 @@ def snapshot(home: Path, target: Path) -> None:
         MissingError: there is no home.
         StorageError: the disk refused.
     """
+    if database_of(home).database:
+        _snapshot_shared(home, target)
+        return
     if not (home / FILE).exists():
         raise MissingError(f"There is nothing at {home} yet.", hint="Make it: firstfault ingest PATH")
     target.mkdir(parents=True, mode=0o700)
@@ -54,6 +57,20 @@ def snapshot(home: Path, target: Path) -> None:
             copy.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are ours
         copy.commit()
         copy.execute("VACUUM")
+
+
+def _snapshot_shared(home: Path, target: Path) -> None:
+    """The same from a PostgreSQL, table by table."""
+    from firstfault.collection.transfer import TABLES, copy_tables
+
+    target.mkdir(parents=True, mode=0o700)
+    source, copy = connect(home, create=False), connect(target)
+    try:
+        kept = [table for table in TABLES if table.name not in ("run_cases", "runs", "traces", "jobs")]
+        copy_tables(source, copy, lambda *_: None, tables=kept)
+    finally:
+        source.dispose()
+        copy.dispose()
 
 
 def copy_home(home: Path, target: Path) -> None:

@@ -208,7 +208,7 @@ class Workshop:
     def _prepared(self, scene: str) -> _Prepared:
         """The scene, made when it is first needed."""
         if scene not in self._scenes:
-            settings = self._config.settings.override(self._stand_ins())
+            settings = self._config.settings.embedded().override(self._stand_ins())
             home = self._root / f"scene-{scene}" / "home"
             home.parent.mkdir(mode=0o700)
             copy_home(self._root / "base", home)
@@ -239,6 +239,7 @@ class Workshop:
             "generator.kind": "openai",
             "generator.model": Answerer.model,
             "generator.base_url": self._proxy.base_url,
+            "generator.endpoints": "",
             "generator.api_key_env": "",
             "generator.max_tokens": "256",
             "generator.context_window": "8192",

@@ -97,7 +97,7 @@ def cost(app: "Application", cases: Sequence[Case], *, generation: bool = True) 
         requests=len(cases),
         input_tokens=len(cases) * prompt,
         output_tokens=len(cases) * settings.generator.max_tokens,
-        endpoint=f"{settings.generator.model} at {settings.generator.base_url}",
+        endpoint=f"{settings.generator.model} at {settings.generator.where}",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from firstfault.errors import InputError
 from firstfault.models.adapters import Adapter
-from firstfault.types import Message
+from firstfault.types import Message, Scalar
 
 FinishReason = Literal["stop", "length", "whitespace", "content_filter"]
 """`stop` is the only one after which the text is complete; `whitespace` = nothing but blanks came."""
@@ -29,6 +29,16 @@ class Delta:
     """Tokens of the prompt as the model counted them; None before the end, or when not reported."""
     completion_tokens: int | None = None
     """Tokens generated; None before the end, or when not reported."""
+    notes: "tuple[Note, ...]" = ()
+    """What happened on the way to this piece; events for the trace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that happened while a model was asked."""
+
+    name: str
+    attributes: Mapping[str, Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,14 +122,7 @@ class Jobs:
             raise RefusedError(
                 "No further job is taken now.", hint="Try again later.", status=503, retry_after_s=10
             )
-        job = Job(
-            id=f"job-{new_trace_id()}",
-            kind=kind,
-            lane=lane,
-            collection=collection,
-            state="queued",
-            created=_now(),
-        )
+        job = new_job(kind, lane, collection)
         self._store(job, payload)
         with self._lock:
             self._jobs[job.id] = job
@@ -192,18 +185,16 @@ class Jobs:
             with self._lock:
                 job = self._jobs.get(job_id)
             if job is not None and job.state == "queued":
-                self._run(replace(job, state="running", started=_now()))
+                self._run(replace(job, state="running", started=now()))
 
     def _run(self, job: Job) -> None:
         self._set(job)
 
         def progress(done: int, total: int) -> None:
-            self._set(replace(self.get(job.id), done=done, total=total))
-            if job.id in self._cancelled or self._stopping:
-                raise JobCancelledError
+            self._report(job, done, total)
 
         try:
-            payload = json.loads(self._path(job.id).read_text(encoding="utf-8"))["payload"]
+            payload = self._payload(job.id)
             result = self._kinds[job.kind][1](job, payload, progress)
         except JobCancelledError:
             if job.id in self._cancelled:
@@ -224,8 +215,17 @@ class Jobs:
         else:
             self._finish(job, state="done", result=result)
 
+    def _payload(self, job_id: str) -> Any:
+        return json.loads(self._path(job_id).read_text(encoding="utf-8"))["payload"]
+
+    def _report(self, job: Job, done: int, total: int) -> None:
+        """Note how far a job is; raises JobCancelledError when it is to end."""
+        self._set(replace(self.get(job.id), done=done, total=total))
+        if job.id in self._cancelled or self._stopping:
+            raise JobCancelledError
+
     def _finish(self, job: Job, **changes: Any) -> None:
-        ended = replace(self.get(job.id), finished=_now(), **changes)
+        ended = replace(self.get(job.id), finished=now(), **changes)
         try:
             self._store(ended, None)
         except StorageError as error:
@@ -265,5 +265,18 @@ class Jobs:
             ) from error
 
 
-def _now() -> str:
+def new_job(kind: str, lane: Lane, collection: str) -> Job:
+    """A job that waits to be done."""
+    return Job(
+        id=f"job-{new_trace_id()}",
+        kind=kind,
+        lane=lane,
+        collection=collection,
+        state="queued",
+        created=now(),
+    )
+
+
+def now() -> str:
+    """UTC, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -243,7 +243,7 @@ class ServedApplication(Application):
             find_adapter(settings, self._parts.config.home)
             remote = open_generator(settings)
             assert remote is not None
-            guarded = GuardedGenerator(remote, self._parts.breaker(settings.base_url or ""))
+            guarded = GuardedGenerator(remote, self._parts.breaker(settings.where))
             self._generators[key] = guarded
         return self._generators[key]
 
@@ -253,6 +253,7 @@ class ServedApplication(Application):
 
     def sibling(self, settings: Settings, *, collection: str, home: Path | None = None) -> "Application":
         """An application over another collection for a trial; it shares the models, and the event loop."""
+        settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = _Sibling(self._parts, config, collection)
         if settings.embedder != self.settings.embedder:

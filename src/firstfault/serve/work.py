@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from firstfault.collection.database import connect
+from firstfault.collection.database import connect, database_of
 from firstfault.errors import InputError
 from firstfault.serve.jobs import Job, Jobs, Lane, Progress, Work
 from firstfault.types import Case, CaseResult, Document, Run
@@ -41,7 +41,12 @@ def open_jobs(engine: "Engine") -> Jobs:
         "prove": over(prove, "measure"),
         "drill": over(drill, "measure"),
     }
-    return Jobs(engine.config.home, kinds)
+    home = engine.config.home
+    if database_of(home).database:
+        from firstfault.serve.jobs_shared import SharedJobs
+
+        return SharedJobs(home, connect(home), kinds)
+    return Jobs(home, kinds)
 
 
 def ingest(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:

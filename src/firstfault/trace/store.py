@@ -68,6 +68,9 @@ class TraceStore:
         self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._partitioned = engine.dialect.name == "postgresql"
+        self._days: set[str] = set()
+        """Partitions that are known to be there."""
 
     def put(self, trace: Trace) -> None:
         """Make a trace durable and return; the database is written later.
@@ -115,7 +118,10 @@ class TraceStore:
             self._queue.put(None)
             self._writer.join()
             self._writer = None
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self._engine.dispose()
 
     def get(self, trace_id: str) -> Trace:
         """The trace with this id, or with the only id that starts with it.
@@ -174,8 +180,15 @@ class TraceStore:
 
     def drop_before(self, at: str) -> int:
         """Delete traces older than an ISO 8601 time in UTC. Returns how many."""
+        dropped = 0
         with writing(self._engine) as connection:
-            return connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
+            if self._partitioned:
+                from firstfault.collection.postgres import drop_days
+
+                dropped = drop_days(connection, at)
+            return (
+                dropped + connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
+            )
 
     def _start(self) -> None:
         with self._starting:
@@ -196,7 +209,17 @@ class TraceStore:
                 self._queue.task_done()
 
     def _store(self, path: Path, trace: Trace) -> None:
-        with writing(self._engine) as connection:
+        try:
+            record = path.read_bytes()
+        except FileNotFoundError:
+            return  # another process that shares the home has moved it in
+        if self._partitioned and trace.at[:10] not in self._days:
+            from firstfault.collection.postgres import ensure_day
+
+            with writing(self._engine, catalog=False) as connection:
+                ensure_day(connection, trace.at)
+            self._days.add(trace.at[:10])
+        with writing(self._engine, catalog=False) as connection:
             connection.execute(
                 text(
                     "INSERT INTO traces (id, at, collection, question, status, record) "
@@ -208,7 +231,7 @@ class TraceStore:
                     "collection": trace.collection,
                     "question": trace.question,
                     "status": status(trace),
-                    "record": path.read_bytes(),
+                    "record": record,
                 },
             )
         path.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ def upgrade() -> None:
     connection = op.get_bind()
     counts: Counter[tuple[int, str]] = Counter()
     query = sa.text(
-        "SELECT collection_id, metadata, valid_to FROM documents WHERE metadata LIKE '%____-__-__%'"
+        "SELECT collection_id, CAST(metadata AS TEXT), valid_to FROM documents "
+        "WHERE CAST(metadata AS TEXT) LIKE '%____-__-__%'"
     )
     collections = set()
     for collection, metadata, valid_to in connection.execute(query):
