@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,13 @@ QUESTION = "What does math.gcd return?"
 
 @pytest.fixture
 def own(home: Path, tmp_path: Path) -> Path:
-    """A home of the test's own."""
-    shutil.copytree(home, tmp_path / "own")
-    return tmp_path / "own"
+    """A home of the test's own, without what other tests asked."""
+    own = tmp_path / "own"
+    shutil.copytree(home, own, ignore=shutil.ignore_patterns("spool"))
+    with closing(sqlite3.connect(own / "firstfault.db")) as database:
+        database.execute("DELETE FROM traces")
+        database.commit()
+    return own
 
 
 def breaks(own: Path) -> None:

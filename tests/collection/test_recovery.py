@@ -2,24 +2,33 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from firstfault.collection import Collection, parse_where
+from firstfault.collection.database import connect, writing
 from firstfault.config import Settings
 from firstfault.errors import StorageError
 
 from .conftest import ROOT, OpenCollection, add, document
 
-TABLES_OF_0004 = frozenset(
-    "alembic_version chunks collections documents embeddings failures fields run_cases runs token_counts "
-    "traces versions".split()
-)
+
+def downgrade(home: Path, revision: str) -> None:
+    """Bring the database back to what an earlier version of the schema left."""
+    engine = connect(home)
+    config = Config()
+    config.set_main_option("script_location", "firstfault.collection:migrations")
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
 
 
 def fill(collection: Collection) -> None:
@@ -211,16 +220,7 @@ def test_an_index_from_before_dates_is_made_anew_and_filters_by_them(
     add(other, document("a", "no date", metadata={"n": 1, "not": "20-20-20"}))
     collection.close()
     other.close()
-    database = sqlite3.connect(home / "firstfault.db")  # as the schema before this one left it
-    database.execute("DELETE FROM fields WHERE kind = 'date'")
-    database.execute("UPDATE alembic_version SET version_num = '0004'")
-    for name, sql in database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
-        if name not in TABLES_OF_0004 and sql and not name.startswith("sqlite_"):
-            database.execute(f"DROP TABLE {name}")
-    for column in ("identity", "placed"):
-        database.execute(f"ALTER TABLE collections DROP COLUMN {column}")
-    database.commit()
-    database.close()
+    downgrade(home, "0004")
     again = open_collection()
     assert "could not filter by date" in again.recovery.rebuilt
     assert again.recovery.added == 2
