@@ -11,7 +11,7 @@ from firstfault.types import Verdict
 OVERFIT_RATIO = 3.0
 """Validation loss over the loss on training examples, both in evaluation mode, that is alarming."""
 FLOOR = 0.02
-"""Nats a token below which a loss counts as this: ratios of tiny losses mean nothing."""
+"""Nats a token below which a loss counts as this: ratios and gains of tiny losses mean nothing."""
 LEAST_RISE = 0.05
 """Share by which validation loss must lie above its best for overfitting to be more than scatter."""
 NORM_FACTOR = 20.0
@@ -55,9 +55,12 @@ class Alarm:
 
 
 def best(points: Sequence[Point]) -> Point | None:
-    """The measurement with the lowest validation loss, the earliest of equals."""
+    """The measurement with the lowest validation loss, the earliest of equals.
+
+    Below `FLOOR` all are equal: nothing is left to learn there, and every further step forgets.
+    """
     finite = [point for point in points if math.isfinite(point.validation_loss)]
-    return min(finite, key=lambda point: (point.validation_loss, point.step), default=None)
+    return min(finite, key=lambda point: (max(point.validation_loss, FLOOR), point.step), default=None)
 
 
 def judge(points: Sequence[Point], *, patience: int, after: int | None = None) -> list[Alarm]:
@@ -88,7 +91,8 @@ def judge(points: Sequence[Point], *, patience: int, after: int | None = None) -
                 "patience",
                 float(len(late)),
                 float(patience),
-                reason=f"no better validation loss than {lowest.validation_loss:.3f} at step {lowest.step}",
+                reason=f"no better validation loss than {max(lowest.validation_loss, FLOOR):.3f} "
+                f"at step {lowest.step}",
                 remedy="Nothing to do: the best measurement is kept.",
                 fails=False,
             )
