@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firstfault.answer.cite import check, compose
@@ -57,6 +57,7 @@ RAW = st.lists(WORDS, min_size=1, max_size=25).flatmap(
 
 
 @settings(max_examples=400)
+@example(raw="sources water . . [1] ", size=1, policy="annotate")
 @given(raw=RAW, size=st.integers(1, 6), policy=st.sampled_from(["annotate", "strip", "abstain"]))
 def test_what_was_sent_is_a_prefix_of_the_answer(raw: str, size: int, policy: Any) -> None:
     events: list[tuple[str, Any]] = []

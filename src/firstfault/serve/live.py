@@ -67,8 +67,9 @@ class Live:
         if not spans:
             return
         ended = len(spans) - 1
-        if ended and _HALF_MARK.fullmatch(self._raw, spans[-1][0]):
-            return  # it may belong to the sentence before
+        begun = _HALF_MARK.sub("", _MARK.sub("", self._raw[spans[-1][0] :]))
+        if ended and not _WORD.search(begun):
+            return  # marks after stops alone belong to the sentence before
         finished = self._raw[: spans[ended - 1][1]] if ended else ""
         checked = self._check(finished)
         if ended > self._verified:
