@@ -54,7 +54,7 @@ def test_without_labels_nothing_is_claimed(home: Path, endpoint: Endpoint) -> No
 def test_without_generation_a_search_decides(home: Path) -> None:
     case: Case = CASES[0]
     with opened(home, search__enabled="false") as app:
-        found = diagnosed(app, [case])
+        found = diagnosed(app, [case, *UNANSWERABLE])
     assert named(found) == ("filter", "retrieval_off")
     assert found.primary is not None
     assert found.primary.verified == 1

@@ -32,7 +32,7 @@ def alone(probes: Probes, case: Case, trace: Trace) -> Blame | Unsure | str | No
     if answering.right(trace):
         return formatting(case, trace)
     if answerable(case) is False:
-        return answering.blame()
+        return None if trace.answer is None else answering.blame()  # nothing was written: nothing to judge
     found = probes.replay(trace, SWITCH_ON, start=Stage.FILTER, where=trace.where)
     assert found.context is not None
     spans = [span_of(passage.chunk) for passage in found.context.passages]
