@@ -105,7 +105,7 @@ def test_plain_text_is_replayed_as_the_base_model_writes_it(tiny: Path, tmp_path
     base, file = open_base(str(tiny), tmp_path), tmp_path / "text.jsonl"
     told = _texts(base, file, lambda _: None)
     assert [row.target[: len(opening)] for row, opening in zip(told, OPENINGS, strict=True)] == list(OPENINGS)
-    again = _texts(base, file, pytest.fail)
+    again = _texts(base, file, lambda n: pytest.fail(f"{n} made again"))
     assert [row.messages for row in again] == [row.messages for row in told]
     encoded = encode(open_tokenizer(base, None), told[0], longest=LONGEST_TEXT)
     assert encoded.learnt == len(encoded.ids) - 1 < LONGEST_TEXT
