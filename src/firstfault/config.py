@@ -407,10 +407,23 @@ class HomeConfig(Section):
     """Name of the environment variable that holds its password, if one is needed. It is never stored."""
 
 
+class BulkConfig(Section):
+    """Where bulk work runs: ingest, evaluation, diagnosis, drills and bake-offs."""
+
+    kind: Literal["local", "ray"] = "local"
+    """`local`: in this process; `ray`: on the workers of a Ray cluster."""
+    workers: int = Field(default=2, ge=1, le=1024)
+    """Processes of the cluster that work at a time, each with the models loaded and one thread."""
+    address: str | None = None
+    """A running cluster that this machine is a node of, e.g. 10.0.0.5:6379; None = one on this machine for as
+    long as the command runs."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
     home: HomeConfig = Field(default_factory=HomeConfig)
+    bulk: BulkConfig = Field(default_factory=BulkConfig)
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
     chunking: ChunkingConfig = Field(default_factory=ChunkingConfig)
@@ -445,7 +458,7 @@ class Settings(Section):
 
 
 _NOT_ANSWERING: dict[str, Any] = {
-    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
+    **dict.fromkeys(("home", "bulk", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
     "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
     "generator": {"endpoints", "hedge_after_s"},
 }

@@ -15,7 +15,6 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from firstfault.answer.application import open_embedder
 from firstfault.collection.database import connect
 from firstfault.config import Config, LatencyConfig, Settings
 from firstfault.drill.answerer import Answerer
@@ -28,6 +27,7 @@ from firstfault.drill.upstream import LocalUpstream
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.evaluate import RunStore, evaluate
 from firstfault.evaluate.aggregate import lower_is_better
+from firstfault.models.opening import open_embedder
 from firstfault.stages import ANY_STAGE_CAUSES, Stage
 from firstfault.types import Case, CaseResult, Diagnosis, Run
 
