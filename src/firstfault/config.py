@@ -449,7 +449,9 @@ class Settings(Section):
 
     def embedded(self) -> "Settings":
         """The same with a database and an index of its own: copies must not touch what is shared."""
-        return self.override({"home.database": "", "index.kind": "edge"}, origin="a copy")
+        return self.override(
+            {"home.database": "", "index.kind": "edge", "bulk.kind": "local"}, origin="a copy"
+        )
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
         """A copy with `section.key` → value changed, checked like the file is."""

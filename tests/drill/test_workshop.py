@@ -13,7 +13,6 @@ import firstfault
 from firstfault.config import Config, load
 from firstfault.drill import FAULTS, Workshop
 from firstfault.drill.outcome import Named
-from firstfault.drill.sandbox import snapshot
 from firstfault.errors import InputError, MissingError
 
 

@@ -70,6 +70,6 @@ def _opened(settings: EmbedderConfig, fingerprint: str) -> Iterator[Embedder]:
         raise MismatchError(
             f"A worker has another {settings.model} ({embedder.fingerprint[:12]}) than this process "
             f"({fingerprint[:12]}).",
-            hint="Have the same files of the model on every node: firstfault models verify.",
+            hint="Have the same model on every node: firstfault models pull.",
         )
     yield embedder
