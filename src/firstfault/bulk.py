@@ -196,6 +196,7 @@ def _connect(settings: BulkConfig, stack: ExitStack) -> Any:
     if settings.address is None:
         # Without it Ray takes an outward address in the place of 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", str(START_S))  # 30 are few on a busy machine
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
@@ -219,11 +220,11 @@ def _connect(settings: BulkConfig, stack: ExitStack) -> Any:
         }
     try:
         ray.init(address=settings.address or "local", **quiet)
-    except Exception as error:  # noqa: BLE001 - its errors share no base class
+    except Exception as error:
         where = settings.address or "this machine"
         raise MissingError(
             f"Ray could not be reached or started on {where}: {str(error)[:300]}",
-            hint='Check bulk.address (this machine must be a node of the cluster), or set bulk.kind = "local".',
+            hint="Check bulk.address: this machine must be a node of it. Or set bulk.kind to local.",
         ) from error
     stack.callback(ray.shutdown)
     return ray
@@ -236,6 +237,4 @@ def _explained(error: Exception) -> RemoteError:
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     lost = isinstance(error, ray.exceptions.RayActorError)
     what = "its worker was lost" if lost else f"{type(cause).__name__}: {str(cause)[:300]}"
-    return RemoteError(
-        f"{what}.", hint="Run the command again: what is done is kept.", transient=True
-    )
+    return RemoteError(f"{what}.", hint="Run the command again: what is done is kept.", transient=True)

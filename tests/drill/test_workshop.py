@@ -10,6 +10,7 @@ import pytest
 from tests.drill.conftest import CASES
 
 import firstfault
+from firstfault.collection.snapshot import snapshot
 from firstfault.config import Config, load
 from firstfault.drill import FAULTS, Workshop
 from firstfault.drill.outcome import Named

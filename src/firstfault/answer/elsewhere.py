@@ -64,9 +64,9 @@ def passage(app: Application, generators: Iterable[GeneratorConfig] = ()) -> Ite
     shared = bool(settings.home.database)
     if shared != (settings.index.kind == "qdrant"):
         raise ConfigError(
-            "Workers can open this home neither as it is nor as a copy: of its database and its index only one "
-            "is shared.",
-            hint="Move both (docs/scale.md: collection move, home move), or set bulk.kind = \"local\".",
+            "Workers can open this home neither as it is nor as a copy: its database or its index is shared, "
+            "the other is not.",
+            hint='Move both (docs/scale.md: collection move, home move), or set bulk.kind = "local".',
         )
     files = _files(app, {settings.generator, *generators})
     if shared:

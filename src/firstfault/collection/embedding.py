@@ -39,9 +39,7 @@ def vectoriser(settings: Settings, embedder: Embedder) -> Iterator[Vectorise]:
     if not spreads(settings.bulk):
         yield lambda texts, _: vectors_of(embedder, texts)
         return
-    with Crew(
-        settings.bulk, partial(_opened, settings.embedder, embedder.fingerprint), vectors_of
-    ) as crew:
+    with Crew(settings.bulk, partial(_opened, settings.embedder, embedder.fingerprint), vectors_of) as crew:
         yield partial(_spread, crew)
 
 

@@ -1,5 +1,6 @@
-"""Cases examined on the workers of a Ray cluster: the findings of the walk in this process, whatever is left of
-the budget for generations.
+"""Cases examined on the workers of a Ray cluster, with the findings that a walk in one process has.
+
+In: an application, cases and the budget for generations. Out: what came of each case.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,10 @@ def spread(
     calls = 0
     recorded = [one.trace.settings["generator"] for one in subjects if one.trace is not None]
     generators = {GeneratorConfig.model_validate(one) for one in recorded}
-    with passage(app, generators) as given, Crew(app.settings.bulk, partial(_probes, given), _examine_there) as crew:
+    with (
+        passage(app, generators) as given,
+        Crew(app.settings.bulk, partial(_probes, given), _examine_there) as crew,
+    ):
         while len(found) < len(subjects):
             left = budget - calls
             first = len(found)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from firstfault.collection import Collection
     from firstfault.models.embedder import Embedder
 
+
 @dataclass(slots=True, kw_only=True)
 class Sandbox:
     """One copy, while it is being broken and run."""

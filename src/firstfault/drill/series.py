@@ -73,9 +73,7 @@ def outcomes(
 
 
 @contextmanager
-def _workshop(
-    config: Config, cases: tuple[Case, ...], collection: str, repair: bool
-) -> "Iterator[Workshop]":
+def _workshop(config: Config, cases: tuple[Case, ...], collection: str, repair: bool) -> "Iterator[Workshop]":
     from firstfault.collection.database import bind
     from firstfault.drill.workshop import Workshop
 
@@ -95,9 +93,7 @@ def singles(
     return [Drill(faults=(one.name,), seed=seed, severity=severity, count=count) for one in faults]
 
 
-def doubles(
-    faults: Sequence[Fault], *, pairs: int, seed: int = 0, count: int | None = None
-) -> list[Drill]:
+def doubles(faults: Sequence[Fault], *, pairs: int, seed: int = 0, count: int | None = None) -> list[Drill]:
     """Two faults at once, of different stages."""
     chosen = pairs_of(faults, pairs, seed)
     return [Drill(faults=tuple(one.name for one in pair), seed=seed, count=count) for pair in chosen]

@@ -199,9 +199,7 @@ def _spread(
 @contextmanager
 def _desk(given: Passage, settings: Settings, generation: bool) -> Iterator[_Desk]:
     with opened(given) as (app, outbox):
-        yield _Desk(
-            app=app, outbox=outbox, locator=Locator(app), settings=settings, generation=generation
-        )
+        yield _Desk(app=app, outbox=outbox, locator=Locator(app), settings=settings, generation=generation)
 
 
 def _run_there(desk: _Desk, case: Case) -> tuple[CaseResult, list[Trace]]:
