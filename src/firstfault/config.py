@@ -65,7 +65,10 @@ class IndexConfig(Section):
     prefix: str = Field(default="firstfault", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     """First part of the collection's name in the cluster; the second is unique to each collection."""
     shards: int = Field(default=1, ge=1, le=1024)
-    """Parts of a new collection in the cluster, spread over its nodes."""
+    """Parts of a new collection in the cluster, spread over its nodes; with shard_key, of each tenant."""
+    shard_key: str | None = None
+    """For kind = "qdrant": the metadata field that names the tenant. Each tenant then has shards of its own,
+    and a search that filters on the field asks only those. For tens of tenants, not thousands."""
     replication: int = Field(default=1, ge=1, le=16)
     """Copies of each part."""
     write_consistency: int = Field(default=1, ge=1, le=16)
@@ -461,7 +464,16 @@ class Settings(Section):
 
 _NOT_ANSWERING: dict[str, Any] = {
     **dict.fromkeys(("home", "bulk", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
-    "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
+    "index": {
+        "url",
+        "api_key_env",
+        "prefix",
+        "shards",
+        "shard_key",
+        "replication",
+        "write_consistency",
+        "on_disk",
+    },
     "generator": {"endpoints", "hedge_after_s"},
 }
 """Settings that change no answer: limits, and where things are."""

@@ -134,7 +134,7 @@ def _files(app: Application, generators: Iterable[GeneratorConfig]) -> dict[str,
     for generator in generators:
         with suppress(FirstfaultError):  # who asks that generator there meets the same error, as here
             adapter = find_adapter(generator, home)
-            paths += [adapter.path] if adapter else []
+            paths += [adapter.path] if adapter is not None and adapter.path is not None else []
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in paths

@@ -44,7 +44,7 @@ def vectoriser(settings: Settings, embedder: Embedder) -> Iterator[Vectorise]:
 
 
 def _spread(
-    crew: Crew[Embedder, list[str], list[Vectors]], texts: Sequence[str], documents: Sequence[str]
+    crew: Crew[Embedder, Sequence[str], list[Vectors]], texts: Sequence[str], documents: Sequence[str]
 ) -> list[Vectors]:
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]), reverse=True)  # equal lengths together
     parts = [order[start : start + PART] for start in range(0, len(order), PART)]
