@@ -29,7 +29,8 @@ from firstfault.types import ChunkedDocument, Document
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_raylet_start_wait_time_s": "300",  # whoever shares this machine
+    "RAY_gcs_server_request_timeout_seconds": "300",
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "7" * 64,
 }
@@ -49,9 +50,10 @@ def cluster() -> Iterator[Any]:
         ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
         from ray.cluster_utils import Cluster
 
-        made = Cluster(head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": PULSE})
+        small = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        made = Cluster(True, head_node_args={"num_cpus": 0, "_system_config": PULSE, **small})
         try:
-            nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+            nodes = [made.add_node(num_cpus=1, **small) for _ in range(2)]
             made.nodes_to_kill = nodes
             yield made
         finally:

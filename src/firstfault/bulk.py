@@ -122,7 +122,7 @@ class Crew(Generic[State, Item, Result]):
         """Connect and start the workers; returns when one of them has its state."""
         if self._workers:
             return
-        ray = _connect(self._settings, self._connection)
+        ray = connect(self._settings, self._connection)
         kind = ray.remote(_Worker).options(
             max_restarts=RESTARTS, max_task_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD"
         )
@@ -186,7 +186,7 @@ class _Worker:
         self._open.close()
 
 
-def _connect(settings: BulkConfig, stack: ExitStack) -> Any:
+def connect(settings: BulkConfig, stack: ExitStack) -> Any:
     """Ray, connected to the cluster of the settings; without one, to a cluster made here until `stack` ends.
 
     Usage statistics are off. A cluster made here listens on loopback alone, and asks every caller for a token
@@ -196,7 +196,8 @@ def _connect(settings: BulkConfig, stack: ExitStack) -> Any:
     if settings.address is None:
         # Without it Ray takes an outward address in the place of 127.0.0.1.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", str(START_S))  # 30 are few on a busy machine
+        for name in ("RAY_raylet_start_wait_time_s", "RAY_gcs_server_request_timeout_seconds"):
+            os.environ.setdefault(name, str(START_S))  # the usual seconds are few on a busy machine
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
