@@ -70,6 +70,7 @@ class Application:
 
         Its requests run on the event loop of this one (`run`); close it before this one.
         """
+        settings = settings.model_copy(update={"bulk": self.settings.bulk})  # not of an old request
         settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = Application(config, collection=collection, create=True, progress=self._progress)
