@@ -3,9 +3,9 @@
     python -m bench.bulk [--documents 60] [--rounds 3] [--workers 2] [--json F]
 
 The documents are those of Python's standard library. `one thread` is one process whose embedder has one
-thread, `all cores` one process as it is set up by default, `ray` the workers, each with one thread. The cluster
-is started once, and the time for that shown apart; that the workers load the model counts. A ratio above 1
-says that Ray was faster; on two cores nothing can be much faster than `all cores`, which uses both.
+thread, `all cores` one process as it is set up by default, `ray` the workers, each with one thread. The
+cluster is started once, and the time for that shown apart; that the workers load the model counts. A ratio
+above 1 says that Ray was faster; on two cores nothing can be much faster than `all cores`, which uses both.
 """
 
 from __future__ import annotations
