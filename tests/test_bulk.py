@@ -14,7 +14,7 @@ import pytest
 from tests.drill.conftest import CASES, FACTS
 
 import firstfault
-from firstfault.bulk import Crew
+from firstfault.bulk import OWN_CLUSTER, Crew
 from firstfault.collection import embedding, writer
 from firstfault.collection.database import connect
 from firstfault.config import BulkConfig, load
@@ -26,14 +26,7 @@ from firstfault.evaluate import RunStore, evaluate
 from firstfault.models import store
 from firstfault.types import ChunkedDocument, Document
 
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_raylet_start_wait_time_s": "300",  # whoever shares this machine
-    "RAY_gcs_server_request_timeout_seconds": "300",
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": "7" * 64,
-}
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": "7" * 64, **OWN_CLUSTER}
 PULSE = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
 """So that a dead node is noticed in seconds."""
 NUMBER = 96

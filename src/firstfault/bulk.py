@@ -23,6 +23,14 @@ START_S = 300
 """How long the first worker may take to have its state: models may have to be pulled."""
 RESTARTS = 3
 """How often Ray starts a worker anew that died, on whatever node is left."""
+OWN_CLUSTER = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else an outward address is taken in the place of 127.0.0.1
+    "RAY_AUTH_MODE": "token",
+    "RAY_raylet_start_wait_time_s": "120",  # these three are too short for a busy machine
+    "RAY_gcs_server_request_timeout_seconds": "120",
+    "RAY_agent_register_timeout_ms": "120000",
+}
+"""Environment of a cluster on this machine."""
 _AHEAD = 2
 """Items that a worker has at a time: one that it works on and one that waits."""
 _OBJECTS = 256 * 2**20
@@ -194,11 +202,8 @@ def connect(settings: BulkConfig, stack: ExitStack) -> Any:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if settings.address is None:
-        # Without it Ray takes an outward address in the place of 127.0.0.1.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        for name in ("RAY_raylet_start_wait_time_s", "RAY_gcs_server_request_timeout_seconds"):
-            os.environ.setdefault(name, str(START_S))  # the usual seconds are few on a busy machine
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        for name, value in OWN_CLUSTER.items():
+            os.environ.setdefault(name, value)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
