@@ -5,7 +5,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from firstfault.config import BulkConfig, load
 from firstfault.diagnose import diagnose_run
 from firstfault.drill import series
 from firstfault.drill.library import named
-from firstfault.errors import FirstfaultError, InputError, MissingError, RemoteError
+from firstfault.errors import InputError, MissingError, RemoteError
 from firstfault.evaluate import RunStore, evaluate
 from firstfault.models import store
 from firstfault.types import ChunkedDocument, Document
@@ -63,7 +63,7 @@ def settings(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def refusing() -> Iterator[str]:
+def a_state() -> Iterator[str]:
     yield "worker"
 
 
@@ -81,7 +81,7 @@ def test_results_come_with_their_place_and_errors_with_a_name(cluster: Any) -> N
     def name(at: int) -> str:
         return f"Case c{at}"
 
-    with Crew(config, refusing, odd_ones_fail) as crew:
+    with Crew(config, a_state, odd_ones_fail) as crew:
         done = list(crew.map_unordered(range(12), name))
         assert sorted((at, found[:2]) for at, found in done) == [(n, ("worker", n * n)) for n in range(12)]
         assert len({found[2] for _, found in done} | {os.getpid()}) == 3  # two workers, and not this process
@@ -188,7 +188,7 @@ def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
         pytest.raises(MissingError, match=r"pip install 'firstfault\[ray\]'"),
-        Crew(BulkConfig(kind="ray"), nullcontext, odd_ones_fail) as crew,
+        Crew(BulkConfig(kind="ray"), a_state, odd_ones_fail) as crew,
     ):
         list(crew.map_unordered([1], str))
 
@@ -197,5 +197,5 @@ def test_errors_survive_the_way_between_processes() -> None:
     error = RemoteError("It is away.", hint="Wait.", transient=True)
     error.add_note("trace 1")
     again = pickle.loads(pickle.dumps(error))
-    assert isinstance(again, FirstfaultError)
+    assert isinstance(again, RemoteError)
     assert (str(again), again.transient, again.__notes__) == ("It is away. Wait.", True, ["trace 1"])

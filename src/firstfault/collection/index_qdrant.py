@@ -341,7 +341,7 @@ class QdrantIndex:
             key=lambda candidate: (-candidate.score, candidate.key),
         )
 
-    def _asked(self, where: Filter | None) -> list[str] | None:
+    def _asked(self, where: Filter | None) -> Any:
         """The shards to ask; None = all."""
         wanted = shards_for(where, self._shard_key) if self._shard_key else None
         if wanted is None:
@@ -360,12 +360,12 @@ class QdrantIndex:
         self._ensure_shards([shard for shard in groups if shard is not None])
         return groups
 
-    def _shards_of(self, keys: Sequence[int]) -> dict[str | None, list[int]]:
+    def _shards_of(self, keys: Sequence[int]) -> dict[str | None, Any]:
         """Keys by the shard that each is in: a write must name it. Absent ones are left out."""
         if not keys or not self._shard_key:
             return {None: list(keys)} if keys else {}
         path = path_of(self._shard_key, "text")
-        groups: dict[str | None, list[int]] = {}
+        groups: dict[str | None, Any] = {}
         for start in range(0, len(keys), _PAGE):
             records = self._call(
                 partial(
@@ -388,7 +388,7 @@ class QdrantIndex:
             self._keys.add(shard)
 
     def _present(self) -> set[str]:
-        found = self._call(lambda: self._client.collection_cluster_info(self.name))
+        found: Any = self._call(lambda: self._client.collection_cluster_info(self.name))
         shards = [*found.local_shards, *found.remote_shards]
         return {str(one.shard_key) for one in shards if one.shard_key is not None}
 

@@ -30,7 +30,7 @@ def shards_for(where: Filter | None, field: str) -> set[str] | None:
             known = [found for part in where.parts if (found := shards_for(part, field)) is not None]
             return set.intersection(*known) if known else None
         case Or():
-            parts = [shards_for(part, field) for part in where.parts]
-            found = [part for part in parts if part is not None]
-            return set.union(*found) if len(found) == len(parts) else None
+            either = [shards_for(part, field) for part in where.parts]
+            settled = [part for part in either if part is not None]
+            return set.union(*settled) if len(settled) == len(either) else None
     return None
