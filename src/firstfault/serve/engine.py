@@ -34,7 +34,7 @@ DEGRADE_RERANKER_AT = 0.5
 DEGRADE_GENERATOR_AT = 0.9
 """Share from which on answers are quoted."""
 
-_UNLOADED = {
+UNLOADED = {
     "openai": "The endpoint loads adapters itself: load the release's peft folder there under this name.",
     "extractive": "Answers are quoted here: there is no model that an adapter could change.",
 }
@@ -253,7 +253,7 @@ class Engine:
             FirstfaultError: it cannot be loaded, or `move` failed; the name means what it meant.
         """
         settings = self.settings.generator
-        why = "" if settings.kind == "llama" else _UNLOADED[settings.kind]
+        why = "" if settings.kind == "llama" else UNLOADED[settings.kind]
         if not why:
             wanted = settings.model_copy(update={"adapter": adapter.name})
             try:
