@@ -1,4 +1,4 @@
-"""The measurements of a training in, a drawing of its losses out: coordinates, labels, and the same in words."""
+"""The measurements of a training in, a drawing of its losses out: coordinates, and the same in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
