@@ -40,7 +40,9 @@ def measured(*, drop: int, text: str = "") -> dict[str, Any]:
         compare("arithmetic", scores(31, 60), scores(31 - drop, 60)),
         compare("facts", scores(41, 60), scores(42, 60)),
         compare("copying", scores(38, 40), scores(38, 40)),
-        compare("perplexity", [3.1 + 0.01 * i for i in range(20)], [3.12 + 0.01 * i for i in range(20)]),
+        compare(
+            "perplexity", [3.1 + i / 100 for i in range(20)], [3.12 + i / 90 for i in range(20)], higher=False
+        ),
         compare("instructions", scores(13, 24), scores(14, 24)),
     )
     task = (
