@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from firstfault.diagnose.diagnosis import open_playbook
 from firstfault.errors import InputError, MissingError
 from firstfault.finetune import Release, line, list_releases
 from firstfault.finetune import rollback as back
@@ -46,11 +47,13 @@ async def finetunes(
 @router.get("/finetunes/{run_id}", responses=examples.FINETUNE)
 async def finetune(request: Request, run_id: str, key: Reading) -> Response:
     """One training run; `last` is the newest. Keys that open some collections only get no samples."""
-    home = served(request).engine.config.home
+    engine = served(request).engine
+    home = engine.config.home
 
     def read() -> dict[str, Any]:
         run = find_run(home, run_id)
-        made = diagnose(run)
+        ended = run.status != "training"  # nothing is judged before the end
+        made = asdict(diagnose(run, open_playbook(engine.settings))) if ended else None
         record = dict(run.record)
         if record.get("bench") and key.collections:
             record["bench"] = {**record["bench"], "samples": []}
@@ -59,12 +62,12 @@ async def finetune(request: Request, run_id: str, key: Reading) -> Response:
             "at": run.at,
             "status": run.status,
             **record,
-            "gates": [asdict(verdict) for verdict in made.gates],
-            "diagnosis": {name: value for name, value in asdict(made).items() if name != "gates"},
+            "gates": made.pop("gates") if made else [],
+            "diagnosis": made,
             "releases": _released(run, list_releases(home)),
         }
 
-    return reply(await served(request).engine.read(read))
+    return reply(await engine.read(read))
 
 
 @router.get("/releases", responses=examples.RELEASES)
