@@ -201,7 +201,7 @@ def test_a_fine_tune_is_rolled_back_and_released_by_its_buttons(
 ) -> None:
     with opened(browser) as page:
         page.goto(desk.url + pages["overfitted"])
-        assert "overfit" in page.locator(".look .big").inner_text()
+        assert "first fault: recipe / too many epochs" in page.locator(".look .big").inner_text()
         shoot(page, "fine-tune-fault")
         page.goto(desk.url + pages["fine-tune"])
         drawn = page.locator(".chart .plot svg")
