@@ -284,7 +284,7 @@ def drills(said: str = "") -> dict[str, Any]:
             "rerank",
             "reranker_demotes",
             ("rerank", "reranker_demotes"),
-            "The evidence is 4th before reranking and 11th after it; with top_k 8 it is kept. (12 of 40)",
+            "The evidence is 3rd before reranking and 7th after it; with top_k 8 it is kept. (12 of 40)",
         ),
         outcome(
             "narrow_prompt",
