@@ -212,7 +212,7 @@ def poison(app: Any, incident: Incident) -> str:
     hostile = replace(
         incident,
         id=new_incident_id(),
-        state="closed",
+        state="resolved",
         title=EVIL,
         summary=EVIL,
         evidence=EVIL,
