@@ -179,9 +179,7 @@ def _exchanged(claim: str, nearest: Sentence | None) -> tuple[float, list[tuple[
     if nearest is None:
         return 0.0, []
     ours, theirs = _WORDS.findall(claim), _WORDS.findall(nearest.text)
-    matcher = difflib.SequenceMatcher(
-        None, [stem(w) for w in theirs], [stem(w) for w in ours], autojunk=False
-    )
+    matcher = difflib.SequenceMatcher(None, list(map(stem, theirs)), list(map(stem, ours)), autojunk=False)
     codes = matcher.get_opcodes()
     same = sum(j2 - j1 for tag, _, _, j1, j2 in codes if tag == "equal")
     share = same / max(len(ours), 1)
