@@ -18,7 +18,8 @@ _NEGATION = re.compile(
     r"|n['’]t\b"
 )
 _WORDS = re.compile(r"[^\W_]+(?:['’.,\-][^\W_]+)*")
-_NAME = re.compile(r"[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
+_NAME = re.compile(r"(?<!\w)(?![QH][1-4]\b)[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
+"""A capital that begins a word. `Q2` is no name: quarters and halves of a year are read as numbers."""
 _CLOSE = 0.6
 """Share of the claim's weight that a sentence must hold before a conflict with it is looked for."""
 
