@@ -67,7 +67,9 @@ class Graph:
         flat = [f"n{len(self.nodes)}_{j}" for j in range(parts)] if parts > 1 else [x]
         if parts > 1:
             self.nodes.append(
-                helper.make_node("Split", [x], flat, name=f"Split_{len(self.nodes)}", axis=1, num_outputs=parts)
+                helper.make_node(
+                    "Split", [x], flat, name=f"Split_{len(self.nodes)}", axis=1, num_outputs=parts
+                )
             )
         return [self.op("Reshape", part, self.ints(-1, HEADS, SIZE)) for part in flat]
 
@@ -149,7 +151,9 @@ def build(network: Network, vocabulary: dict[str, int]) -> onnx.ModelProto:
         ],
         [numpy_helper.from_array(value, name) for name, value in g.constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid(FUSED, 1)])
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid(FUSED, 1)]
+    )
     model.ir_version = 9
     onnx.checker.check_model(model)
     return model

@@ -23,7 +23,6 @@ _MODEL, _TOKENIZER = "verifier.onnx", "tokenizer.json"
 _CLS, _SEP = 101, 102
 _MOST_PREMISE, _MOST_CLAIM = 360, 120
 """Tokens kept of one premise and one claim; callers cut both into pieces that stay well below."""
-
 _WORDS_KEPT = 32768
 """Words whose tokens are remembered."""
 
@@ -47,7 +46,7 @@ class CrossEncoder:
         self.folder, self.threads = folder, threads
         self._session: InferenceSession | None = None
         self._tokenizer: Tokenizer | None = None
-        self._pieces = lru_cache(maxsize=_WORDS_KEPT)(self._pieces_of)
+        self._tokens_of = lru_cache(maxsize=_WORDS_KEPT)(self.tokens_of)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -83,8 +82,8 @@ class CrossEncoder:
         import numpy as np
 
         session, tokenizer = self._load()
-        # No token reaches over a blank, so the words of a premise, most of them met before, are cut one by one.
-        ahead = list(chain.from_iterable(map(self._pieces, _encodable(premise).split(" "))))
+        # No token reaches over a blank: words, most of them met before, are cut one by one.
+        ahead = list(chain.from_iterable(map(self._tokens_of, _encodable(premise).split(" "))))
         own = tokenizer.encode(_encodable(claim), add_special_tokens=False)
         premise_ids = [_CLS, *ahead[:_MOST_PREMISE], _SEP]
         claim_ids = [_CLS, *own.ids[:_MOST_CLAIM], _SEP]
@@ -94,7 +93,8 @@ class CrossEncoder:
             float(support[0]), tuple(map(float, unsupported[1:-1])), tuple(own.offsets[:_MOST_CLAIM])
         )
 
-    def _pieces_of(self, word: str) -> tuple[int, ...]:
+    def tokens_of(self, word: str) -> tuple[int, ...]:
+        """The tokens of a text, without `[CLS]` and `[SEP]`."""
         _, tokenizer = self._load()
         return tuple(tokenizer.encode(word, add_special_tokens=False).ids)
 

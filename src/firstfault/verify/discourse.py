@@ -17,9 +17,7 @@ _SOURCE = (
     r"|(?:texts?|documents?|information)\s+(?:provided|given|above))"
     r"(?:\s+#?\d+(?:(?:\s*,|\s+and|\s*,?\s+or|\s*&)\s+#?\d+)*)?(?:\s+(?:provided|given|above))?"
 )
-_SOURCE_NOUN = re.compile(
-    r"passage|context|excerpt|source|text|document|information|material", re.IGNORECASE
-)
+_SOURCE_NOUN = re.compile(r"passage|context|excerpt|source|text|document|information|material", re.IGNORECASE)
 """One of these is in whatever `_SOURCE` matches: without it the dear patterns need not be tried."""
 _VERBS = (
     r"(?:states?|mentions?|says?|suggests?|indicates?|explains?|notes?|describes?|discuss(?:es)?|highlights?"
