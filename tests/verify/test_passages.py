@@ -41,7 +41,7 @@ def test_sparing_leaves_out_what_brings_no_new_word_unless_it_stands_beside() ->
         ["We met a dog. It was noon. It rained. He was loud. A dog ate a bone. So it goes."]
     ).sentences
     claim = terms("The dog ate a bone")
-    assert [s.text for s in select(sentences, claim, 40)][0] == "We met a dog."
+    assert next(s.text for s in select(sentences, claim, 40)) == "We met a dog."
     assert [s.text for s in select(sentences, claim, 40, sparing=True)] == [
         "He was loud.", "A dog ate a bone.", "So it goes.",
     ]  # fmt: skip
