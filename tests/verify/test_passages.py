@@ -36,17 +36,6 @@ def test_selection_finds_the_needle_and_keeps_the_order() -> None:
     assert sum(sentence.words for sentence in chosen) <= 40
 
 
-def test_sparing_leaves_out_what_brings_no_new_word_unless_it_stands_beside() -> None:
-    sentences = read(
-        ["We met a dog. It was noon. It rained. He was loud. A dog ate a bone. So it goes."]
-    ).sentences
-    claim = terms("The dog ate a bone")
-    assert next(s.text for s in select(sentences, claim, 40)) == "We met a dog."
-    assert [s.text for s in select(sentences, claim, 40, sparing=True)] == [
-        "He was loud.", "A dog ate a bone.", "So it goes.",
-    ]  # fmt: skip
-
-
 def test_something_is_chosen_even_without_overlap() -> None:
     assert len(select(read(["Cats sleep. Dogs bark."]).sentences, terms("quantum"), 40)) == 1
     assert select(read([]).sentences, terms("quantum"), 40) == []

@@ -108,14 +108,11 @@ def pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return spans
 
 
-def select(
-    sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: int, *, sparing: bool = False
-) -> list[Sentence]:
+def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: int) -> list[Sentence]:
     """Sentences that together cover the claim's words, most first, up to `budget` words; in reading order.
 
     Greedy cover weighted by rarity: a word already covered counts a quarter. The neighbours of the best
-    sentence get a bonus, because pronouns point there. With `sparing`, a sentence that is no neighbour must
-    bring a word that is not covered yet. At least one sentence is returned if there is any.
+    sentence get a bonus, because pronouns point there. At least one sentence is returned if there is any.
     """
     weights = {stem: rarity(stem) for stem in {term.stem for term in claim_terms}}
     overlaps = [sorted(sentence.stems & weights.keys()) for sentence in sentences]
@@ -145,8 +142,6 @@ def select(
         open_.discard(top)
         covered.update(overlaps[top])
         left -= sentences[top].words
-        if sparing:
-            open_ = {i for i in open_ if i in neighbours or not covered.issuperset(overlaps[i])}
     if not chosen and sentences:
         chosen = [0]
     return [sentences[i] for i in sorted(chosen)]
