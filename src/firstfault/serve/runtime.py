@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.answer.application import Application, find_adapter, open_embedder, open_generator
+from firstfault.answer.application import Application, find_adapter, open_generator
 from firstfault.config import Config, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import RemoteError
 from firstfault.models.generator import Delta, Generator
+from firstfault.models.opening import open_embedder
 from firstfault.serve.breaker import Breaker
 from firstfault.types import Support
 
