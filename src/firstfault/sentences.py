@@ -26,7 +26,6 @@ _BOUNDARY = re.compile(
     rf"(?P<stop>[{_ENDERS}]+)(?P<close>[\"'”’»)\]}}*_`」』）]*)(?P<marks>(?:[ \t]*{MARK})*)(?P<gap>\s+|$)?"
 )
 _MARKER_ONLY = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|[-*+•‣–])$")
-_LAST_WORD = re.compile(r"[\w.\-]+$")
 
 
 def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -58,12 +57,20 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
         head = text[begin : match.start()]
         if _MARKER_ONLY.match(head + "."):
             return False
-        word = _LAST_WORD.search(head)
-        if word is not None and not match["marks"] and following:
-            last = word[0].lower().lstrip("-.")
+        word = _last_word(head)
+        if word and not match["marks"] and following:
+            last = word.lower().lstrip("-.")
             single = len(last) == 1 and last.isalpha()
             return not (single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit()))
     return True
+
+
+def _last_word(head: str) -> str:
+    """The word characters, stops and hyphens at the end of a text; looked for from behind."""
+    start = len(head)
+    while start and (head[start - 1].isalnum() or head[start - 1] in "_.-"):
+        start -= 1
+    return head[start:]
 
 
 def stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

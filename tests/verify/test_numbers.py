@@ -16,6 +16,7 @@ from firstfault.verify.numbers import numbers
         ("he may march", []),
         ("passage 2 says 7", [7.0]),
         ("the 3rd of 4", [3.0, 4.0]),
+        ("$8.5m, €3bn, £ 40k and $1.5B", [8_500_000.0, 3e9, 40_000.0, 1.5e9]),
     ],
 )
 def test_values(text: str, values: list[float | str]) -> None:
@@ -26,6 +27,7 @@ def test_units_have_one_form() -> None:
     assert [n.unit for n in numbers("5 km, 5 kilometres, $5, 5 dollars, 5 %, 5 percent")] == [
         "kilometre", "kilometre", "dollar", "dollar", "percent", "percent",
     ]  # fmt: skip
+    assert [n.unit for n in numbers("$8.2m, $8.2 million, 8.2 million dollars")] == ["dollar"] * 3
 
 
 @given(st.text())

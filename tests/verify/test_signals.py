@@ -53,6 +53,13 @@ def test_each_conflict_is_found_and_shown(claim: str, signal: str, shown: str) -
     assert shown in found.seen
 
 
+@pytest.mark.parametrize("claim", ["In Q2 the uTorrent user drew a 3D map.", "The pH was YoY lower."])
+def test_only_a_capital_that_begins_a_word_begins_a_name(claim: str) -> None:
+    assert not {"Q2", "Torrent", "D", "H", "Y"} & set(
+        seen(claim)["unseen_entity"].seen.split(": ")[-1].split(", ")
+    )
+
+
 def test_missing_words_are_named() -> None:
     found = seen("The Panthers defense collapsed")["best_passage_recall"]
     assert 0 < found.value < 1

@@ -7,7 +7,8 @@ would otherwise depend on which pairs stand beside it.
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ _MODEL, _TOKENIZER = "verifier.onnx", "tokenizer.json"
 _CLS, _SEP = 101, 102
 _MOST_PREMISE, _MOST_CLAIM = 360, 120
 """Tokens kept of one premise and one claim; callers cut both into pieces that stay well below."""
+_WORDS_KEPT = 32768
+"""Words whose tokens are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class CrossEncoder:
         self.folder, self.threads = folder, threads
         self._session: InferenceSession | None = None
         self._tokenizer: Tokenizer | None = None
+        self._tokens_of = lru_cache(maxsize=_WORDS_KEPT)(self.tokens_of)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -78,15 +82,21 @@ class CrossEncoder:
         import numpy as np
 
         session, tokenizer = self._load()
-        ahead = tokenizer.encode(_encodable(premise), add_special_tokens=False)
+        # No token reaches over a blank: words, most of them met before, are cut one by one.
+        ahead = list(chain.from_iterable(map(self._tokens_of, _encodable(premise).split(" "))))
         own = tokenizer.encode(_encodable(claim), add_special_tokens=False)
-        premise_ids = [_CLS, *ahead.ids[:_MOST_PREMISE], _SEP]
+        premise_ids = [_CLS, *ahead[:_MOST_PREMISE], _SEP]
         claim_ids = [_CLS, *own.ids[:_MOST_CLAIM], _SEP]
         feed = {"premise": np.array(premise_ids, np.int64), "claim": np.array(claim_ids, np.int64)}
         support, unsupported = session.run(["support", "unsupported"], feed)
         return Reading(
             float(support[0]), tuple(map(float, unsupported[1:-1])), tuple(own.offsets[:_MOST_CLAIM])
         )
+
+    def tokens_of(self, word: str) -> tuple[int, ...]:
+        """The tokens of a text, without `[CLS]` and `[SEP]`."""
+        _, tokenizer = self._load()
+        return tuple(tokenizer.encode(word, add_special_tokens=False).ids)
 
 
 def _encodable(text: str) -> str:

@@ -17,6 +17,8 @@ _SOURCE = (
     r"|(?:texts?|documents?|information)\s+(?:provided|given|above))"
     r"(?:\s+#?\d+(?:(?:\s*,|\s+and|\s*,?\s+or|\s*&)\s+#?\d+)*)?(?:\s+(?:provided|given|above))?"
 )
+_SOURCE_NOUN = re.compile(r"passage|context|excerpt|source|text|document|information|material", re.IGNORECASE)
+"""One of these is in whatever `_SOURCE` matches: without it the dear patterns need not be tried."""
 _VERBS = (
     r"(?:states?|mentions?|says?|suggests?|indicates?|explains?|notes?|describes?|discuss(?:es)?|highlights?"
     r"|recommends?|advises?|provides?|emphasizes?|shows?|reports?|lists?)"
@@ -43,6 +45,8 @@ _OPENERS = (
         re.IGNORECASE,
     ),
 )
+_OWN_OPENERS = (_OPENERS[0], _OPENERS[3])
+"""Those that name no source."""
 _ASIDES = re.compile(
     rf"\s*[(\[]\s*(?:(?:see|from|as per|according to)\s+)?{_SOURCE}\s*[)\]]"
     rf"|,?\s+(?:according to|as (?:stated|mentioned"
@@ -102,12 +106,14 @@ def read_role(sentence: str) -> Discourse:
     text = _MARKER.sub("", sentence).strip() or sentence
     if _FRAME.match(text):
         return Discourse("frame", " ".join(_FRAMING.sub(" ", text).split()))
-    if _ABSENCE.search(text) or (_UNABLE.search(text) and _ASKED.search(text)):
+    of_sources = _SOURCE_NOUN.search(text) is not None
+    if (of_sources and _ABSENCE.search(text)) or (_UNABLE.search(text) and _ASKED.search(text)):
         rest = _SILENCE.sub(" ", _UNABLE.sub(" ", _ABSENCE.sub(_kept, text)))
         return Discourse("absence", " ".join(rest.split()))
-    text = _shorter(text, _ASIDES.sub("", text))
+    if of_sources:
+        text = _shorter(text, _ASIDES.sub("", text))
     for _ in range(2):
-        for opener in _OPENERS:
+        for opener in _OPENERS if of_sources else _OWN_OPENERS:
             text = _shorter(text, opener.sub("", text))
     return Discourse("claim", text)
 
@@ -118,4 +124,4 @@ def _kept(match: re.Match[str]) -> str:
 
 
 def _shorter(text: str, cut: str) -> str:
-    return cut if len(cut.split()) >= _FEWEST_WORDS else text
+    return cut if cut == text or len(cut.split()) >= _FEWEST_WORDS else text

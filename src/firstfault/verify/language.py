@@ -1,6 +1,7 @@
 """Text in, its language out as far as its script and function words tell; None when they do not."""
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 _SCRIPTS = (
@@ -14,6 +15,7 @@ _SCRIPTS = (
     ("japanese", re.compile(r"[\u3040-\u30ff]")),
     ("chinese", re.compile(r"[\u4e00-\u9fff]")),
 )
+_OTHER_SCRIPT = re.compile("|".join(pattern.pattern for _, pattern in _SCRIPTS))
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _FUNCTION_WORDS = {
@@ -41,14 +43,15 @@ _SAMPLE = 3000
 def language(text: str) -> str | None:
     """`English`, `German`, ... or a script such as `arabic`; None when there is too little to tell."""
     sample = text[:_SAMPLE]
-    if not sample.isascii():
+    if not sample.isascii() and _OTHER_SCRIPT.search(sample):
         latin = len(_LATIN.findall(sample))
         for name, pattern in _SCRIPTS:
             if len(pattern.findall(sample)) > latin:
                 return name
     counts = dict.fromkeys(_FUNCTION_WORDS, 0)
-    for word in _WORD.findall(sample.lower()):
-        for spoken in _SPOKEN.get(word, ()):
-            counts[spoken] += 1
+    times = Counter(_WORD.findall(sample.lower()))
+    for word in times.keys() & _SPOKEN.keys():
+        for spoken in _SPOKEN[word]:
+            counts[spoken] += times[word]
     (best, name), (second, _) = sorted(((n, name) for name, n in counts.items()), reverse=True)[:2]
     return name if best >= _ENOUGH and best >= 1.5 * second else None

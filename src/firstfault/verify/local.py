@@ -4,6 +4,7 @@ torch."""
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,15 @@ _SHOWN = 0.5
 """A conflict of at least this value is named in the reason."""
 _HOME_LANGUAGE = "English"
 """What the network was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is known about a claim."""
+
+    worst: Measures
+    """Those of its weakest sentence, the first of equals."""
+    raw: RawScore
 
 
 class Verifier(Protocol):
@@ -71,8 +81,7 @@ class LocalVerifier:
         scores: list[RawScore | None] = []
         for contexts, claim in pairs:
             source = read(tuple(contexts))
-            judged = [] if why_unknown(source, claim) else self._judge(source, claim)
-            scores.append(_raw(source, claim, judged) if judged else None)
+            scores.append(None if why_unknown(source, claim) else self._judge(source, claim).raw)
         return scores
 
     def _verify(self, source: Source, claim: str) -> Support:
@@ -80,16 +89,18 @@ class LocalVerifier:
         if obstacle:
             return unknown(obstacle)
         judged = self._judge(source, claim)
-        worst = min(judged, key=lambda measures: measures.raw)
-        return self._verdict(worst, _raw(source, claim, judged))
+        return self._verdict(judged.worst, judged.raw)
 
-    def _judge(self, source: Source, claim: str) -> list[Measures]:
-        """Measures of each sentence of the claim; sentences without a word are skipped."""
+    def _judge(self, source: Source, claim: str) -> _Judged:
+        """Measure each sentence of the claim; sentences without a word are skipped."""
         plain = without_citations(claim)
         network = self._network if language(plain) in (None, _HOME_LANGUAGE) else None
-        parts = [piece for start, end in split_claims(plain) for piece in pieces(plain, start, end)]
-        texts = [plain[start:end] for start, end in parts]
-        return [measure(text, source, network) for text in texts if _SPEECH.search(text)]
+        spans = [(start, end) for start, end in split_claims(plain) if _SPEECH.search(plain, start, end)]
+        parts = [plain[a:b] for start, end in spans for a, b in pieces(plain, start, end)]
+        measured = [measure(text, source, network) for text in parts if _SPEECH.search(text)]
+        raws = [measures.raw for measures in measured]
+        shape = Shape(sentences=len(spans), passages=source.passages, broken=source.broken)
+        return _Judged(measured[raws.index(min(raws))], RawScore(value=together(raws), shape=shape))
 
     def _verdict(self, worst: Measures, raw: RawScore) -> Support:
         calibration = self.calibration
@@ -143,13 +154,6 @@ def unknown(reason: str) -> Support:
     return Support(
         name="support", status="unknown", reason=reason, remedy=remedy, label="unknown", score=None
     )
-
-
-def _raw(source: Source, claim: str, judged: Sequence[Measures]) -> RawScore:
-    plain = without_citations(claim)
-    sentences = sum(1 for start, end in split_claims(plain) if _SPEECH.search(plain, start, end))
-    shape = Shape(sentences=sentences, passages=source.passages, broken=source.broken)
-    return RawScore(value=together([measures.raw for measures in judged]), shape=shape)
 
 
 def _reason(label: SupportLabel, worst: Measures, shape: Shape) -> str:

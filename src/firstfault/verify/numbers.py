@@ -22,6 +22,7 @@ _SCALE = {
     "mn": 1e6,
     "billion": 1e9,
     "bn": 1e9,
+    "b": 1e9,
     "trillion": 1e12,
 }
 _MONTH_NAMES = "january february march april may june july august september october november december"
@@ -70,7 +71,8 @@ _UNITS = {
 }
 _BEFORE_MONTHS = frozenset("in since until by of last early late from to through".split())
 _TOKEN = re.compile(
-    r"(?P<sign>[$€£])?\s?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<ordinal>st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
+    r"(?P<money>[$€£])\s?(?P<amount>\d+(?:,\d{3})*(?:\.\d+)?)\s?(?P<short>k|mn?|bn?)\b"
+    r"|(?P<sign>[$€£])?\s?(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<ordinal>st|nd|rd|th)?(?![\w])(?P<percent>\s?%)?"
     r"|(?P<glued>\d+(?:\.\d+)?)(?P<unit>km|cm|mm|kg|mg|ml|gb|mb|tb|ms|ft|lbs?|oz|k|m|bn|g|min)\b"
     r"|(?P<word>[A-Za-z]+)",
     re.IGNORECASE,
@@ -110,6 +112,9 @@ def numbers(text: str) -> tuple[Number, ...]:
         elif word in _DAYS or (word in _MONTHS and (match["word"] or "")[0].isupper()):
             firm = word not in ("may", "march") or _dated(text, match)
             found.append(Number(word, "", match[0], firm))
+        elif match["money"]:
+            value = float(match["amount"].replace(",", "")) * _SCALE[match["short"].lower()]
+            found.append(Number(value, _UNITS[match["money"]], match[0], True))
         elif match["digits"]:
             value = float(match["digits"].replace(",", "")) * _scale_after(text, match.end())
             unit = _UNITS["%"] if match["percent"] else _UNITS.get(match["sign"] or "", "")

@@ -49,16 +49,10 @@ class Source:
     """Stems of every word of the contexts, stop words included."""
     languages: frozenset[str | None]
     """The language of each context that has a word in it; None among them where it could not be told."""
-
-    @property
-    def passages(self) -> int:
-        """Contexts with a word in them."""
-        return sum(1 for context in self.contexts if _SPEECH.search(context))
-
-    @property
-    def broken(self) -> bool:
-        """Whether every context is a snippet that was cut off in the middle of a sentence."""
-        return all(_breaks_off(context.rstrip()) for context in self.contexts if _SPEECH.search(context))
+    passages: int
+    """Contexts with a word in them."""
+    broken: bool
+    """Whether every context is a snippet that was cut off in the middle of a sentence."""
 
 
 def read(contexts: Sequence[str]) -> Source:
@@ -72,8 +66,15 @@ def read(contexts: Sequence[str]) -> Source:
                 text = context[piece_start:piece_end]
                 length = text.count(" ") + 1
                 found.append(Sentence(number, piece_start, piece_end, text, stems(text), length))
-    languages = frozenset(language(context) for context in contexts if _SPEECH.search(context))
-    return Source(tuple(contexts), tuple(found), frozenset(known), languages)
+    spoken = [context for context in contexts if _SPEECH.search(context)]
+    return Source(
+        tuple(contexts),
+        tuple(found),
+        frozenset(known),
+        languages=frozenset(language(context) for context in spoken),
+        passages=len(spoken),
+        broken=all(_breaks_off(context.rstrip()) for context in spoken),
+    )
 
 
 def _breaks_off(context: str) -> bool:
@@ -88,6 +89,8 @@ def _breaks_off(context: str) -> bool:
 
 def pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """A span cut into spans of at most 60 words and 720 characters, at white space where there is some."""
+    if end - start < 2 * MOST_WORDS:  # too short to hold more words than that
+        return [(start, end)]
     found = text[start:end].split()
     if len(found) <= MOST_WORDS and end - start <= _MOST_CHARACTERS:
         return [(start, end)]
@@ -113,27 +116,30 @@ def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: i
     """
     weights = {stem: rarity(stem) for stem in {term.stem for term in claim_terms}}
     overlaps = [sorted(sentence.stems & weights.keys()) for sentence in sentences]
+    open_ = {i for i, overlap in enumerate(overlaps) if overlap}
     covered: set[str] = set()
     chosen: list[int] = []
     left = budget
-    best = -1
+    neighbours: set[int] = set()
     while left > 0:
         top, top_gain = -1, 0.0
-        for i, overlap in enumerate(overlaps):
-            beside = best >= 0 and abs(i - best) == 1 and sentences[i].context == sentences[best].context
-            if not (overlap or beside) or i in chosen or (chosen and sentences[i].words > left):
+        for i in sorted(open_):
+            if chosen and sentences[i].words > left:
                 continue
-            gain = sum(weights[stem] * (0.25 if stem in covered else 1.0) for stem in overlap)
-            if beside:
+            gain = sum(weights[stem] * (0.25 if stem in covered else 1.0) for stem in overlaps[i])
+            if i in neighbours:
                 gain = gain * (1 + _NEIGHBOUR) + 0.5
             gain /= 12 + sentences[i].words ** 0.5
             if gain > top_gain + 1e-12:
                 top, top_gain = i, gain
         if top < 0:
             break
-        if best < 0:
-            best = top
+        if not chosen:
+            beside = {i for i in (top - 1, top + 1) if 0 <= i < len(sentences)}
+            neighbours = {i for i in beside if sentences[i].context == sentences[top].context}
+            open_ |= neighbours
         chosen.append(top)
+        open_.discard(top)
         covered.update(overlaps[top])
         left -= sentences[top].words
     if not chosen and sentences:

@@ -18,7 +18,8 @@ _NEGATION = re.compile(
     r"|n['’]t\b"
 )
 _WORDS = re.compile(r"[^\W_]+(?:['’.,\-][^\W_]+)*")
-_NAME = re.compile(r"[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
+_NAME = re.compile(r"(?<!\w)(?![QH][1-4]\b)[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
+"""A capital that begins a word. `Q2` is no name: quarters and halves of a year are read as numbers."""
 _CLOSE = 0.6
 """Share of the claim's weight that a sentence must hold before a conflict with it is looked for."""
 
@@ -179,9 +180,7 @@ def _exchanged(claim: str, nearest: Sentence | None) -> tuple[float, list[tuple[
     if nearest is None:
         return 0.0, []
     ours, theirs = _WORDS.findall(claim), _WORDS.findall(nearest.text)
-    matcher = difflib.SequenceMatcher(
-        None, [stem(w) for w in theirs], [stem(w) for w in ours], autojunk=False
-    )
+    matcher = difflib.SequenceMatcher(None, list(map(stem, theirs)), list(map(stem, ours)), autojunk=False)
     codes = matcher.get_opcodes()
     same = sum(j2 - j1 for tag, _, _, j1, j2 in codes if tag == "equal")
     share = same / max(len(ours), 1)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import chain
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:/'’\-][^\W_]+)*", re.UNICODE)
 _PARTS = re.compile(r"[.,:/'’\-]")
@@ -66,19 +67,30 @@ _ENDINGS = tuple((ending, new) for ending, new in (rule.split("=") for rule in _
 
 def words(text: str) -> set[str]:
     """The stems of every word of a text, stop words and the parts of compounds included."""
-    found: set[str] = set()
-    for word in set(_WORD.findall(text)):
-        found.add(stem(word))
-        if not word.isalnum():
-            found.update(stem(part) for part in _PARTS.split(word))
-    return found
+    return set(chain.from_iterable(map(_every_stem, set(_WORD.findall(text)))))
 
 
 def stems(text: str) -> frozenset[str]:
     """The stems of the content words of a text: those of `terms`, without their places."""
     if not text.isascii():
         return frozenset(term.stem for term in terms(text))
-    return frozenset(stem(word) for word in set(_WORD.findall(text)) if word.lower() not in STOPWORDS)
+    return frozenset(map(_content_stem, _WORD.findall(text))) - _NOTHING
+
+
+_NOTHING = frozenset({""})
+
+
+@lru_cache(maxsize=65536)
+def _every_stem(word: str) -> tuple[str, ...]:
+    """The stem of a word and, of a compound, those of its parts."""
+    parts = () if word.isalnum() else _PARTS.split(word)
+    return (stem(word), *map(stem, parts))
+
+
+@lru_cache(maxsize=65536)
+def _content_stem(word: str) -> str:
+    """The stem of a content word; empty for a stop word."""
+    return "" if word.lower() in STOPWORDS else stem(word)
 
 
 def terms(text: str) -> list[Term]:
