@@ -153,7 +153,7 @@ class Engine:
 
         async def inside() -> T:
             try:
-                call.check("the work began")
+                call.work_begins()
                 return await work(self.application(collection))
             finally:
                 home.call_soon_threadsafe(self.admission.leave, entered)
