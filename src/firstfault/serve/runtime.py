@@ -66,7 +66,8 @@ class SharedVerifier:
         for part in parts.values():
             check_wanted("the next passage was verified")
             said |= self._verify(part)
-        self.hits += len(keys) - len(said)
+        with self._lock:
+            self.hits += len(keys) - len(said)
         return [said[key] for key in keys]
 
     def _verify(self, keys: Sequence[_Key]) -> dict[_Key, Support]:

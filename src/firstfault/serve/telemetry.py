@@ -1,8 +1,8 @@
 """OpenTelemetry: finished traces in, spans and metrics with GenAI names out, over OTLP/HTTP.
 
 Nothing is sent unless an endpoint is set. Questions, prompts and answers go along only if that is asked for.
-A request pays for putting its trace into a bounded queue. One thread makes spans of what waits and sends them;
-while the collector is down the queue fills, and what has no place is dropped, with a log line.
+A request pays for putting its trace into a bounded queue. One thread makes spans of what waits and sends
+them; while the collector is down the queue fills, and what has no place is dropped, with a log line.
 """
 
 import json
@@ -130,9 +130,7 @@ class Telemetry:
         )
         return [root, *(self._stage_span(one, trace, began, context) for one in trace.spans)]
 
-    def _stage_span(
-        self, one: "Span", trace: "Trace", began: int, root: SpanContext
-    ) -> ReadableSpan:
+    def _stage_span(self, one: "Span", trace: "Trace", began: int, root: SpanContext) -> ReadableSpan:
         start = began + int(one.start_ms * 1e6)
         end = start + int(one.duration_ms * 1e6)
         operation = genai.OPERATION_OF_STAGE.get(one.stage)

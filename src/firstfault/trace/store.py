@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _PAGE = 500
 """Traces that are read at a time where many are asked for."""
 _GATHER_S = 0.05
-"""How long the writer waits for further traces before it writes what has come, unless somebody waits for it."""
+"""How long the writer waits for further traces before it writes what has come, unless somebody waits."""
 _TOGETHER = 64
 """Traces in one transaction: one wait for the disk for all of them."""
 _INSERT = text(
