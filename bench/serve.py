@@ -354,7 +354,7 @@ def kill(rounds: int) -> dict[str, Any]:
             traces_kept += len(traces)
             tell(
                 f"kill: round {number + 1} of {rounds}, ready in {restarts[-1]:.1f} s; so far "
-                f"{documents_kept} documents and {traces_kept} traces, {lost_documents} and {lost_traces} lost"
+                f"{documents_kept} documents, {traces_kept} traces; lost {lost_documents} and {lost_traces}"
             )
     return {
         "rounds": rounds,
