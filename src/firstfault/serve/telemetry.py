@@ -74,7 +74,7 @@ class Telemetry:
     def close(self) -> None:
         """Send what waits; takes at most a few seconds when the collector is down."""
         self._closing.set()
-        self._thread.join(2 * TIMEOUT_S)
+        self._thread.join(TIMEOUT_S)
         self._exporter.shutdown()
         self._metrics.shutdown(timeout_millis=TIMEOUT_S * 1000)
 
