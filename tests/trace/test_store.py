@@ -176,7 +176,7 @@ def test_a_trace_from_before_structured_answers_still_decodes() -> None:
 
 
 def test_a_trace_that_cannot_be_written_keeps_no_other_out(
-    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: TraceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = store._store
     bad = make(1)
@@ -193,4 +193,4 @@ def test_a_trace_that_cannot_be_written_keeps_no_other_out(
         store.flush()
     assert [trace.id for trace in store.newest()] == [make(2).id, make(0).id]
     monkeypatch.undo()
-    assert TraceStore(tmp_path, connect(tmp_path)).recover() == 1
+    assert store.recover() == 1
