@@ -35,7 +35,7 @@ def test_later_layers_win_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("[serch]\ntop_k = 3\n", "Did you mean 'search'"),
         ("[search]\ntop_k = 0\n", "search.top_k = 0"),
         ("[search]\nfusion = 'sum'\n", "search.fusion"),
-        ("top_k = 3\n", "outside a section"),
+        ("top_k = 3\n", "outside a table"),
         ("[search\n", "not valid TOML"),
     ],
 )

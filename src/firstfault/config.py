@@ -425,7 +425,6 @@ class Settings(Section):
     latency: LatencyConfig = Field(default_factory=LatencyConfig)
     diagnose: DiagnoseConfig = Field(default_factory=DiagnoseConfig)
     monitor: MonitorConfig = Field(default_factory=MonitorConfig)
-
     bakeoff: BakeoffConfig = Field(default_factory=BakeoffConfig)
     serve: ServeConfig = Field(default_factory=ServeConfig)
 
@@ -485,7 +484,8 @@ def load(
     layers: list[tuple[dict[str, dict[str, Any]], str]] = []
     path = file or DEFAULT_FILE
     if path.exists():
-        layers.append((_read_toml(path), str(path)))
+        sections = f"Sections are {', '.join(f'[{name}]' for name in Settings.model_fields)}."
+        layers.append((read_tables(path, unreadable="Check the path given.", outside=sections), str(path)))
     elif file is not None:
         raise ConfigError(f"No configuration file at {file}.", hint="Check the path given with --config.")
     layers.append((_from_environment(environment), "environment"))
@@ -504,7 +504,12 @@ def load(
     return Config(home=home or DEFAULT_HOME, settings=_validate(values, {}, origins), origins=origins)
 
 
-def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+def read_tables(path: Path, *, unreadable: str, outside: str) -> dict[str, dict[str, Any]]:
+    """A TOML file that has tables only; the two hints say what to do when it cannot be read or has more.
+
+    Raises:
+        ConfigError: it is missing, not TOML, or a key stands outside a table.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -512,15 +517,10 @@ def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check the path given."
-        ) from error
-    for section, entries in table.items():
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint=unreadable) from error
+    for name, entries in table.items():
         if not isinstance(entries, dict):
-            raise ConfigError(
-                f"{path}: '{section}' stands outside a section.",
-                hint=f"Sections are {', '.join(f'[{name}]' for name in Settings.model_fields)}.",
-            )
+            raise ConfigError(f"{path}: '{name}' stands outside a table.", hint=outside)
     return table
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from firstfault.answer.documents import fix_document
+from firstfault.cli.evaluate import stored
 from firstfault.cli.progress import case_progress, trial_progress
 from firstfault.cli.state import Json, State, print_json, state
 from firstfault.errors import InputError
@@ -43,7 +44,7 @@ def fix(
         require_writable(file)
     with given.application() as app:
         name = app.collection.name
-        found, results = _stored(given, run)
+        found, results = stored(given, run)
         diagnosis = _diagnosis(app, found, results)
         report = _trials(app, found, results, diagnosis, budget)
     _note(given, report)
@@ -90,18 +91,6 @@ def _through(
     from firstfault.cli import render_fix
 
     render_fix.document(document, given.config.settings)
-
-
-def _stored(given: State, run_id: str) -> "tuple[Run, Sequence[CaseResult]]":
-    from firstfault.collection.database import connect
-    from firstfault.evaluate import RunStore
-
-    store = RunStore(connect(given.config.home, create=False))
-    try:
-        run = store.get(run_id)
-        return run, list(store.results(run.id).values())
-    finally:
-        store.close()
 
 
 def _diagnosis(app: "Application", run: "Run", results: "Sequence[CaseResult]") -> "Diagnosis":

@@ -86,11 +86,7 @@ def connect(home: Path, *, create: bool = True) -> Engine:
                 f"{home} cannot be written, and an older Firstfault made it (schema {current or 'none'}).",
                 hint="Copy it to where it can be written: the first command there brings it up to date.",
             )
-        if current is None or current < HEAD:
-            _migrate(engine)
-        elif current > HEAD:
-            message = f"{file} was written by a newer Firstfault (schema {current}, this one knows {HEAD})."
-            raise MismatchError(message, hint="Upgrade: pip install --upgrade firstfault")
+        _bring_up(engine, current, str(file))
     return engine
 
 
@@ -109,12 +105,16 @@ def connect_postgres(home: Path, settings: HomeConfig) -> Engine:
         home.mkdir(parents=True, exist_ok=True)
         with engine.connect() as connection:
             current = _revision(connection)
-        if current is None or current < HEAD:
-            _migrate(engine)
-        elif current > HEAD:
-            message = f"{place} was written by a newer Firstfault (schema {current}, this one knows {HEAD})."
-            raise MismatchError(message, hint="Upgrade: pip install --upgrade firstfault")
+        _bring_up(engine, current, place)
     return engine
+
+
+def _bring_up(engine: Engine, current: str | None, place: str) -> None:
+    if current is None or current < HEAD:
+        _migrate(engine)
+    elif current > HEAD:
+        message = f"{place} was written by a newer Firstfault (schema {current}, this one knows {HEAD})."
+        raise MismatchError(message, hint="Upgrade: pip install --upgrade firstfault")
 
 
 def place_of(engine: Engine) -> str:

@@ -4,14 +4,13 @@
 """
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from firstfault.config import Settings
+from firstfault.config import Settings, read_tables
 from firstfault.diagnose import patches
 from firstfault.diagnose.patches import Patch
 from firstfault.errors import ConfigError, InputError
@@ -172,24 +171,8 @@ class Playbook:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct that line.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
-    except OSError as error:
-        raise ConfigError(
-            f"The playbook {path} cannot be read: {error.strerror}.",
-            hint="Correct diagnose.playbook, or remove it to use the shipped one.",
-        ) from error
-    for cause, table in tables.items():
-        if not isinstance(table, dict):
-            raise ConfigError(
-                f"{path}: '{cause}' stands outside a table.",
-                hint="Write it below the [cause] it belongs to.",
-            )
-    return tables
+    unreadable = "Correct diagnose.playbook, or remove it to use the shipped one."
+    return read_tables(path, unreadable=unreadable, outside="Write it below the [cause] it belongs to.")
 
 
 def _merged(table: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

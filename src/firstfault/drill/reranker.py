@@ -6,16 +6,20 @@ many words of the passage stand in the question; no weights are needed for that.
 
 import shutil
 import struct
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from firstfault.models import store
+from firstfault.models.cross_encoder import CrossEncoder
 
 Breakage = Literal["swapped_labels", "untrained", "slow"]
 
 _INT64, _FLOAT = 7, 1
 _TOKENIZER_OF = "all-MiniLM-L6-v2"
+_TRIAL = 40
+"""The work by which a machine is measured."""
 
 
 def write_reranker(folder: Path, breakage: Breakage, *, work: int = 0) -> Path:
@@ -45,6 +49,20 @@ def write_reranker(folder: Path, breakage: Breakage, *, work: int = 0) -> Path:
             constants += [_floats("large", [256, 256], [1.0 / 256] * (256 * 256))]
     (folder / "model.onnx").write_bytes(_model(nodes, constants))
     return folder
+
+
+def work_for(seconds: float, folder: Path) -> int:
+    """How much `work` keeps this machine busy for so long at each batch of pairs; measured, at least 1.
+
+    `folder` is written to.
+    """
+    encoder = CrossEncoder(write_reranker(folder, "slow", work=_TRIAL))
+    took = []
+    for _ in range(4):  # the first also warms up
+        started = time.perf_counter()
+        encoder.scores("question", ["passage"])
+        took.append(time.perf_counter() - started)
+    return max(1, round(_TRIAL * seconds / min(took)))
 
 
 def _overlap() -> tuple[list[bytes], list[bytes]]:

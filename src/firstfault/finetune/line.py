@@ -59,7 +59,9 @@ def planned(home: Path, run: TrainingRun) -> "Plan":
 
     record = run.record
     rows = {
-        name: read_dataset(file).rows if (file := run.folder / f"{name}.jsonl").stat().st_size else ()
+        name: read_dataset(file, plain=True).rows
+        if (file := run.folder / f"{name}.jsonl").stat().st_size
+        else ()
         for name in _FILES
     }
     return Plan(

@@ -1,14 +1,13 @@
 """Alert rules: the shipped ones with the user's file over them in, one `Rule` each out."""
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from firstfault.config import Settings
+from firstfault.config import Settings, read_tables
 from firstfault.errors import ConfigError
 from firstfault.monitor.signals import ANY, SIGNALS, TIMES, signal_of
 from firstfault.stages import Stage
@@ -99,19 +98,8 @@ def rules_of(settings: Settings) -> tuple[Rule, ...]:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct that line.") from error
-    except OSError as error:
-        raise ConfigError(
-            f"The alert rules {path} cannot be read: {error.strerror}.",
-            hint="Correct monitor.rules, or remove it to use the shipped ones.",
-        ) from error
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: '{name}' stands outside a table.", hint="Write it below a [rule].")
-    return tables
+    unreadable = "Correct monitor.rules, or remove it to use the shipped ones."
+    return read_tables(path, unreadable=unreadable, outside="Write it below a [rule].")
 
 
 def _rule(name: str, table: Mapping[str, Any], file: Path) -> Rule:

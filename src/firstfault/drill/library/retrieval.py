@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from firstfault.drill import stored_index
 from firstfault.drill.fault import Fault
-from firstfault.drill.reranker import Breakage, write_reranker
+from firstfault.drill.reranker import Breakage, work_for, write_reranker
 from firstfault.drill.sandbox import Sandbox, stored
 from firstfault.drill.text import mistype
 from firstfault.stages import Stage
@@ -105,7 +105,10 @@ def _broken_reranker(breakage: Breakage) -> Callable[[Sandbox, float], None]:
 
 
 def _slow_reranker(sandbox: Sandbox, severity: float) -> None:
-    folder = write_reranker(sandbox.home.parent / "reranker", "slow", work=round(120 * severity))
+    budget = (sandbox.settings.latency.rerank_ms or 1000.0) / 1000
+    folder = sandbox.home.parent / "reranker"
+    each = SLOW_FACTOR * severity * budget / sandbox.settings.search.rerank_depth  # passages differ in length
+    write_reranker(folder, "slow", work=work_for(each, folder))
     sandbox.set(search__rerank="cross", search__rerank_model=folder)
 
 
@@ -226,7 +229,7 @@ FAULTS = (
         stage=Stage.RERANK,
         cause="over_budget",
         summary="the cross-encoder is too large for the machine",
-        dial="work per passage",
+        dial="work, in quarters of the budget",
         inject=_slow_reranker,
         most_cases=12,
     ),
