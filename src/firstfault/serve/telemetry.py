@@ -75,7 +75,7 @@ class Telemetry:
         """Send what waits; takes at most a few seconds when the collector is down."""
         self._closing.set()
         self._thread.join(TIMEOUT_S)
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
         self._metrics.shutdown(timeout_millis=TIMEOUT_S * 1000)
 
     def _run(self) -> None:
@@ -92,7 +92,7 @@ class Telemetry:
                 logger.warning("%d traces were not sent: the collector is down or too slow", dropped)
 
     def _take(self) -> "list[Trace]":
-        taken = []
+        taken: list[Trace] = []
         while len(taken) < MOST_AT_ONCE and not self._waiting.empty():
             taken.append(self._waiting.get_nowait())
         return taken
@@ -143,7 +143,7 @@ class Telemetry:
         events = [
             Event(
                 event.name,
-                {k: v for k, v in event.attributes.items() if _plain(v, self._content)},  # type: ignore[misc]
+                {k: v for k, v in event.attributes.items() if _plain(v, self._content)},
                 began + int(event.at_ms * 1e6),
             )
             for event in one.events
