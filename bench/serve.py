@@ -47,6 +47,8 @@ QUESTIONS = [
     "How do I format a date?",
 ]
 SETTINGS = {"generator.kind": "extractive"}
+WARM = 2 * len(QUESTIONS)
+"""Requests that are not counted: afterwards every verdict is remembered."""
 TURNS = 2
 """How often off, on, on, off."""
 
@@ -162,8 +164,8 @@ def overhead(rounds: int) -> dict[str, Any]:
         cpu = {"served": 0.0, "direct": 0.0}
         with asyncio.Runner() as runner:
             connection = runner.run(_open(process.url))
-            for number in range(rounds + 40):
-                if number == 40:
+            for number in range(rounds + WARM):
+                if number == WARM:
                     cpu = {"served": -process.cpu_s(), "direct": -time.process_time()}
                     by_http, outside, direct, beside = [], [], [], []
                 question = QUESTIONS[number % len(QUESTIONS)]
@@ -177,7 +179,7 @@ def overhead(rounds: int) -> dict[str, Any]:
                 direct.append((time.perf_counter() - began) * 1000)
                 beside.append(direct[-1] - trace.total_ms)
                 if number % 100 == 99:
-                    tell(f"overhead: {number + 1} of {rounds + 40}")
+                    tell(f"overhead: {number + 1} of {rounds + WARM}")
             cpu["served"] += process.cpu_s()
             cpu["direct"] += time.process_time()
         parts.close()
