@@ -1,9 +1,11 @@
 """The server under load, on the loopback: overhead, saturation, overload, kill -9, telemetry, fuzzing.
 
-    python -m bench.serve overhead | saturation | overload | telemetry | kill | cancel | fuzz
+    python -m bench.serve overhead | saturation | overload | telemetry | kill | cancel | fuzz [--out FILE]
 
-Every subcommand makes a home of its own in a temporary folder, starts `firstfault serve` as a process, and
-prints one JSON document. Answers are extractive unless said otherwise.
+Every subcommand makes a home of its own in a temporary folder, starts `firstfault serve` as a process, says
+on stderr how far it is, and prints one JSON document, which also goes to `--out` (bench/out/serve-WHAT.json).
+Answers are extractive unless said otherwise. The whole figures, unattended: overhead --rounds 400,
+telemetry --seconds 30, overload --seconds 600, kill --rounds 20, cancel --rounds 20, fuzz --requests 20000.
 """
 
 import argparse
@@ -27,8 +29,11 @@ from typing import Any
 import httpx
 
 import firstfault
+from firstfault.answer.ask import ask
+from firstfault.config import load
 from firstfault.ingest import Chunker, ingest_documents
 from firstfault.ingest.stdlib import stdlib_documents
+from firstfault.serve.runtime import Parts
 
 COMMAND = [sys.executable, "-c", "from firstfault.cli import main; main()"]
 QUESTIONS = [
@@ -42,6 +47,10 @@ QUESTIONS = [
     "How do I format a date?",
 ]
 SETTINGS = {"generator.kind": "extractive"}
+WARM = 2 * len(QUESTIONS)
+"""Requests that are not counted: afterwards every verdict is remembered."""
+TURNS = 2
+"""How often off, on, on, off."""
 
 
 def documents(home: Path, count: int) -> None:
@@ -96,6 +105,12 @@ class Process:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def wanted_ns(self) -> int:
+        """CPU time so far, and the time in which there was work and no core for it."""
+        assert self.child is not None
+        tasks = Path(f"/proc/{self.child.pid}/task").glob("*/schedstat")
+        return sum(sum(map(int, one.read_text().split()[:2])) for one in tasks)
+
     def rss_mib(self) -> float:
         assert self.child is not None
         status = Path(f"/proc/{self.child.pid}/status").read_text()
@@ -119,49 +134,70 @@ def served(count: int = 50, **settings: str) -> Iterator[Process]:
 
 def percentiles(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
-    return {
+    if not ordered:
+        return {}
+    found = {
         f"p{p}": round(ordered[min(len(ordered) - 1, int(len(ordered) * p / 100))], 2) for p in (50, 95, 99)
     }
+    return {**found, "max": round(ordered[-1], 2)}
+
+
+def tell(text: str) -> None:
+    """How far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def overhead(rounds: int) -> dict[str, Any]:
-    """The time of a request less the time of the answer path in it, and direct calls beside it."""
-    with served() as process:
-        extra, whole, served_cpu = [], [], 0.0
-        with httpx.Client(base_url=process.url, timeout=60) as http:
-            for number in range(rounds + 20):
-                if number == 20:
-                    served_cpu = process.cpu_s()
-                body = {"question": QUESTIONS[number % len(QUESTIONS)]}
+    """The same questions by HTTP and by a direct call, in turn; both remember verdicts.
+
+    Overhead = what a request takes outside the answer path (`timings_ms.total`) less the median of what a
+    direct call takes outside it: there, the trace is written, here too.
+    """
+    with served() as process, tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        documents(home, 50)
+        config = load(home, overrides=SETTINGS)
+        parts = Parts(config)
+        parts.collection("default", create=True)
+        app = parts.application(config, "default")
+        by_http, outside, direct, beside = [], [], [], []
+        cpu = {"served": 0.0, "direct": 0.0}
+        with asyncio.Runner() as runner:
+            connection = runner.run(_open(process.url))
+            for number in range(rounds + WARM):
+                if number == WARM:
+                    cpu = {"served": -process.cpu_s(), "direct": -time.process_time()}
+                    by_http, outside, direct, beside = [], [], [], []
+                question = QUESTIONS[number % len(QUESTIONS)]
+                raw = json.dumps({"question": question}).encode()
                 began = time.perf_counter()
-                answer = http.post("/ask", json=body).json()
-                took = (time.perf_counter() - began) * 1000
-                if number >= 20:
-                    whole.append(took)
-                    extra.append(took - answer["timings_ms"]["total"])
-            served_cpu = process.cpu_s() - served_cpu
-        home = process.home
-        process.stop()
-        direct, direct_cpu = [], 0.0
-        with firstfault.open(home, settings=SETTINGS) as app:
-            for number in range(rounds + 20):
-                if number == 20:
-                    direct_cpu = time.process_time()
+                _, _, body = runner.run(_post(*connection, "/ask", raw))
+                by_http.append((time.perf_counter() - began) * 1000)
+                outside.append(by_http[-1] - json.loads(body)["timings_ms"]["total"])
                 began = time.perf_counter()
-                app.ask(QUESTIONS[number % len(QUESTIONS)])
-                if number >= 20:
-                    direct.append((time.perf_counter() - began) * 1000)
-            direct_cpu = time.process_time() - direct_cpu
+                trace = runner.run(ask(app, question))
+                direct.append((time.perf_counter() - began) * 1000)
+                beside.append(direct[-1] - trace.total_ms)
+                if number % 100 == 99:
+                    tell(f"overhead: {number + 1} of {rounds + WARM}")
+            cpu["served"] += process.cpu_s()
+            cpu["direct"] += time.process_time()
+        parts.close()
+    usual = statistics.median(beside)
     return {
         "requests": rounds,
-        "request_ms": percentiles(whole),
+        "request_ms": percentiles(by_http),
         "direct_call_ms": percentiles(direct),
-        "outside_the_answer_path_ms": percentiles(extra),
-        "cpu_ms_a_request": {
-            "served": round(served_cpu / rounds * 1000, 2),
-            "direct": round(direct_cpu / rounds * 1000, 2),
-        },
+        "outside_the_answer_path_ms": {"served": percentiles(outside), "direct": percentiles(beside)},
+        "overhead_ms": percentiles([one - usual for one in outside]),
+        "overhead_of_pairs_ms": percentiles([a - b for a, b in zip(by_http, direct, strict=True)]),
+        "cpu_ms_a_request": {name: round(spent / rounds * 1000, 2) for name, spent in cpu.items()},
     }
+
+
+async def _open(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
 
 
 async def _load(
@@ -173,14 +209,13 @@ async def _load(
     """
     done: dict[int, list[float]] = {}
     errors: dict[str, int] = {}
-    host, port = url.removeprefix("http://").split(":")
     end = time.perf_counter() + seconds
 
     async def client(number: int) -> None:
         rng = random.Random(number)
         while time.perf_counter() < end:
             try:
-                reader, writer = await asyncio.open_connection(host, int(port))
+                reader, writer = await _open(url)
             except OSError as error:
                 errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
                 continue
@@ -188,7 +223,7 @@ async def _load(
                 while time.perf_counter() < end:
                     began = time.perf_counter()
                     raw = json.dumps({**body, "question": rng.choice(QUESTIONS)}).encode()
-                    status, headers = await asyncio.wait_for(_post(reader, writer, path, raw), timeout_s)
+                    status, headers, _ = await asyncio.wait_for(_post(reader, writer, path, raw), timeout_s)
                     done.setdefault(status, []).append((time.perf_counter() - began) * 1000)
                     if status in {429, 503}:
                         await asyncio.sleep(min(float(headers.get("retry-after", 1)), 1.0))
@@ -210,8 +245,8 @@ async def _load(
 
 async def _post(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, raw: bytes
-) -> tuple[int, dict[str, str]]:
-    """One request over an open connection: its status and headers."""
+) -> tuple[int, dict[str, str], bytes]:
+    """One request over an open connection: its status, headers and body."""
     head = (
         f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
@@ -221,8 +256,8 @@ async def _post(
     writer.write("\r\n".join((*head, "", "")).encode() + raw)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    await reader.readexactly(int(headers["content-length"]))
-    return int(lines[0].split()[1]), headers
+    body = await reader.readexactly(int(headers["content-length"]))
+    return int(lines[0].split()[1]), headers, body
 
 
 def saturation(seconds: float) -> dict[str, Any]:
@@ -245,6 +280,7 @@ def saturation(seconds: float) -> dict[str, Any]:
             load = asyncio.run(_load(process.url, "/search", seconds=seconds, parallel=8, body={"limit": 10}))
             http_rates.append(load["per_second"])
             process.stop()
+            tell(f"saturation: {direct_rates[-1]:.1f} a second direct, {http_rates[-1]} by HTTP")
     ratio = statistics.median(http_rates) / statistics.median(direct_rates)
     return {
         "direct_per_second": [round(rate, 1) for rate in direct_rates],
@@ -254,31 +290,44 @@ def saturation(seconds: float) -> dict[str, Any]:
 
 
 def overload(seconds: float) -> dict[str, Any]:
-    """Peak with as many clients as slots, then four times slots and queue; the memory before and after."""
+    """Peak with as many clients as slots, then four times slots and queue; the memory all the while."""
     with served(serve__queue="16", serve__concurrency="4") as process:
-        warm = asyncio.run(_load(process.url, "/search", seconds=5, parallel=4, body={"limit": 10}))
-        peak = asyncio.run(
-            _load(process.url, "/search", seconds=min(seconds, 30), parallel=4, body={"limit": 10})
-        )
-        before = process.rss_mib()
-        over = asyncio.run(
-            _load(
-                process.url,
-                "/search",
-                seconds=seconds,
-                parallel=4 * 20,
-                body={"limit": 10, "timeout_s": 5},
-            )
-        )
-        after = process.rss_mib()
+        body = {"limit": 10}
+        warm = asyncio.run(_load(process.url, "/search", seconds=5, parallel=4, body=body))
+        peak = asyncio.run(_load(process.url, "/search", seconds=min(seconds, 30), parallel=4, body=body))
+        tell(f"overload: peak {peak['per_second']} a second")
+        memory = [process.rss_mib()]
+
+        async def over() -> dict[str, Any]:
+            async def watch() -> None:
+                while True:
+                    await asyncio.sleep(max(seconds / 20, 1))
+                    memory.append(process.rss_mib())
+                    tell(f"overload: {memory[-1]:.1f} MiB")
+
+            watching = asyncio.create_task(watch())
+            try:
+                return await _load(
+                    process.url, "/search", seconds=seconds, parallel=4 * 20, body={**body, "timeout_s": 5}
+                )
+            finally:
+                watching.cancel()
+
+        found = asyncio.run(over())
         ready = httpx.get(f"{process.url}/readyz").status_code
+    fifth = max(len(memory) // 5, 1)
     return {
         "seconds": seconds,
         "warm_per_second": warm["per_second"],
         "peak_per_second": peak["per_second"],
-        "overload": over,
-        "goodput_of_peak": round(over["per_second"] / peak["per_second"], 3),
-        "rss_mib": {"before": round(before, 1), "after": round(after, 1)},
+        "overload": found,
+        "goodput_of_peak": round(found["per_second"] / peak["per_second"], 3),
+        "rss_mib": {
+            "before": round(memory[0], 1),
+            "second_fifth": round(statistics.mean(memory[fifth : 2 * fifth] or memory), 1),
+            "last_fifth": round(statistics.mean(memory[-fifth:]), 1),
+            "all": [round(one, 1) for one in memory],
+        },
         "ready_afterwards": ready == 200,
     }
 
@@ -305,6 +354,10 @@ def kill(rounds: int) -> dict[str, Any]:
                 lost_traces += sum(http.get(f"/traces/{one}").status_code != 200 for one in traces)
             documents_kept += len(acknowledged)
             traces_kept += len(traces)
+            tell(
+                f"kill: round {number + 1} of {rounds}, ready in {restarts[-1]:.1f} s; so far "
+                f"{documents_kept} documents, {traces_kept} traces; lost {lost_documents} and {lost_traces}"
+            )
     return {
         "rounds": rounds,
         "documents_acknowledged": documents_kept,
@@ -369,52 +422,99 @@ def telemetry(seconds: float) -> dict[str, Any]:
     sink = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     Thread(target=sink.serve_forever, daemon=True).start()
     rates: dict[str, list[float]] = {"off": [], "on": []}
+    cpu: dict[str, list[float]] = {"off": [], "on": []}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         documents(home, 50)
-        for _ in range(3):
-            for name, measured in rates.items():
-                settings = {"serve.queue": "64", "serve.degrade_reranker": "false"}
-                if name == "on":
-                    settings["serve.otlp_endpoint"] = f"http://127.0.0.1:{sink.server_address[1]}"
-                process = Process(Path(folder), home, settings)
-                process.start()
-                load = asyncio.run(_load(process.url, "/ask", seconds=seconds, parallel=50, body={}))
-                measured.append(load["per_second"])
-                process.stop()
+        for name in ("off", "on", "on", "off") * TURNS:
+            settings = {"serve.queue": "64", "serve.degrade_reranker": "false"}
+            if name == "on":
+                settings["serve.otlp_endpoint"] = f"http://127.0.0.1:{sink.server_address[1]}"
+            process = Process(Path(folder), home, settings)
+            process.start()
+            asyncio.run(_load(process.url, "/ask", seconds=5, parallel=50, body={}))
+            before = process.cpu_s()
+            load = asyncio.run(_load(process.url, "/ask", seconds=seconds, parallel=50, body={}))
+            answered = load["statuses"].get("200", 0)
+            rates[name].append(load["per_second"])
+            cpu[name].append(round((process.cpu_s() - before) / answered * 1000, 2))
+            process.stop()
+            tell(f"telemetry {name}: {rates[name][-1]} answers a second, {cpu[name][-1]} ms of CPU each")
+        recording = _recording(Path(folder), home)
     sink.shutdown()
-    loss = 1 - statistics.median(rates["on"]) / statistics.median(rates["off"])
-    return {"answers_per_second": rates, "loss": round(loss, 4)}
-
-
-def fuzz(examples: int) -> dict[str, Any]:
-    """schemathesis over the server's own OpenAPI document; needs it installed."""
-    with served() as process:
-        command = [
-            "schemathesis",
-            "run",
-            f"{process.url}/openapi.json",
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-            "--max-examples",
-            str(examples),
-            "--seed",
-            "1",
-            "--request-timeout",
-            "30",
-        ]
-        before = _requests(process.url)
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "110"}
-        )
-        statuses = _requests(process.url)
-        print(done.stdout[-6000:], file=sys.stderr)
-    total = sum(statuses.values()) - sum(before.values())
     return {
-        "requests": total,
+        "answers_per_second": rates,
+        "loss_of_throughput": round(1 - statistics.median(rates["on"]) / statistics.median(rates["off"]), 4),
+        "cpu_ms_an_answer": cpu,
+        "loss_in_cpu": round(statistics.median(cpu["on"]) / statistics.median(cpu["off"]) - 1, 4),
+        "recording": recording,
+    }
+
+
+def _recording(folder: Path, home: Path, rounds: int = 200) -> dict[str, float]:
+    """What writing traces costs of the answer path: requests with and without, in turn, 8 and 8."""
+    copy = folder / "recording"
+    shutil.copytree(home, copy)
+    config = load(copy, overrides=SETTINGS)
+    parts = Parts(config)
+    parts.collection("default", create=True)
+    app = parts.application(config, "default")
+    spent: dict[bool, list[float]] = {True: [], False: []}
+    with asyncio.Runner() as runner:
+        for number in range(rounds // 4):
+            for keep in (True, False):
+                began = time.process_time()
+                for question in QUESTIONS:
+                    runner.run(ask(app, question, keep=keep))
+                parts.traces().flush()
+                if number:
+                    spent[keep].append((time.process_time() - began) / len(QUESTIONS) * 1000)
+    parts.close()
+    on, off = statistics.median(spent[True]), statistics.median(spent[False])
+    return {"cpu_ms_on": round(on, 2), "cpu_ms_off": round(off, 2), "loss_in_cpu": round(on / off - 1, 4)}
+
+
+def fuzz(requests: int, log: Path) -> dict[str, Any]:
+    """schemathesis over the server's own OpenAPI document, seed after seed; needs it installed."""
+    statuses: dict[str, int] = {}
+    findings: list[int] = []
+    seed = 0
+    with served() as process:
+        before = _requests(process.url)
+        while (made := sum(statuses.values()) - sum(before.values())) < requests:
+            seed += 1
+            command = [
+                "schemathesis",
+                "run",
+                f"{process.url}/openapi.json",
+                "--checks",
+                "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+                "--max-examples",
+                "100",
+                "--seed",
+                str(seed),
+                "--request-timeout",
+                "30",
+            ]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "110"}
+            )
+            with log.open("a") as file:
+                file.write(done.stdout + done.stderr)
+            if done.returncode:
+                findings.append(seed)
+            statuses = _requests(process.url)
+            now = sum(statuses.values()) - sum(before.values())
+            tell(f"fuzz: seed {seed}, {now} requests, {statuses.get('500', 0)} server errors")
+            if now == made:
+                raise SystemExit(f"schemathesis makes no requests: see {log}")
+    return {
+        "requests": made,
         "server_errors": statuses.get("500", 0),
         "statuses": statuses,
-        "exit_code": done.returncode,
+        "seeds": seed,
+        "seeds_with_findings": findings,
+        "log": str(log),
     }
 
 
@@ -427,38 +527,77 @@ def _requests(url: str) -> dict[str, int]:
 
 
 def cancel(rounds: int) -> dict[str, Any]:
-    """How long after a client left its slot is free again; embedded model, streamed and not."""
+    """How long after a client left the server goes on computing, and its slot is taken; embedded model.
+
+    A server that wants no core for 150 ms has ended the work. Answers that were complete before do not count.
+    """
     took: dict[str, list[float]] = {"stream": [], "whole": []}
+    slots: dict[str, list[float]] = {"stream": [], "whole": []}
     with served(generator__kind="llama", generator__max_tokens="400") as process:
 
         def working() -> int:
             return int(httpx.get(f"{process.url}/readyz").json()["working"])
 
-        for number in range(rounds):
-            for name, measured in took.items():
-                asyncio.run(_leave(process.url, name == "stream", random.Random(number).uniform(0.2, 1.5)))
-                began = time.perf_counter()
-                while working():
-                    time.sleep(0.002)
-                measured.append((time.perf_counter() - began) * 1000)
-    return {"rounds": rounds, "ms_until_the_slot_is_free": {k: percentiles(v) for k, v in took.items()}}
+        for number in range(2 * rounds):
+            for name in ("stream", "whole"):
+                after = random.Random(number // 2).uniform(0.1, 1.5)
+                if not asyncio.run(_leave(process.url, name == "stream", after, number)):
+                    continue
+                if number % 2:  # asking for the slot costs a core itself: one or the other
+                    took[name].append(_until_quiet(process))
+                    assert not working()
+                else:
+                    began = time.perf_counter()
+                    while working():
+                        time.sleep(0.002)
+                    slots[name].append((time.perf_counter() - began) * 1000)
+                    _until_quiet(process)
+            tell(f"cancel: {number + 1} of {2 * rounds}")
+    return {
+        "rounds": rounds,
+        "counted": {name: len(values) for name, values in took.items()},
+        "ms_until_nothing_is_computed": {k: percentiles(v) for k, v in took.items()},
+        "ms_until_the_slot_is_free": {k: percentiles(v) for k, v in slots.items()},
+    }
 
 
-async def _leave(url: str, stream: bool, after: float) -> None:
-    host, port = url.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    raw = json.dumps({"question": QUESTIONS[0], "stream": stream}).encode()
+def _until_quiet(process: Process) -> float:
+    """Milliseconds until the last moment at which the process wanted a core."""
+    began = time.perf_counter()
+    last, before = 0.0, process.wanted_ns()
+    while (now := (time.perf_counter() - began) * 1000) < last + 150:
+        time.sleep(0.005)
+        wanted = process.wanted_ns()
+        elapsed = (time.perf_counter() - began) * 1000 - now
+        if (wanted - before) / 1e6 > 0.2 * elapsed:
+            last = now + elapsed
+        before = wanted
+    return last
+
+
+async def _leave(url: str, stream: bool, after: float, number: int) -> bool:
+    """Ask, and go; whether there was work left."""
+    reader, writer = await _open(url)
+    question = f"{QUESTIONS[number % len(QUESTIONS)]} ({number})"
+    raw = json.dumps({"question": question, "stream": stream}).encode()
     head = (
         "POST /ask HTTP/1.1",
-        f"Host: {host}",
+        "Host: 127.0.0.1",
         "Content-Type: application/json",
         f"Content-Length: {len(raw)}",
     )
     writer.write("\r\n".join((*head, "", "")).encode() + raw)
     await writer.drain()
-    await asyncio.sleep(after)
+    seen = b""
+    try:
+        async with asyncio.timeout(after):
+            while part := await reader.read(65536):
+                seen += part
+    except TimeoutError:
+        pass
     writer.close()
     await writer.wait_closed()
+    return b"event: answer" not in seen if stream else not seen
 
 
 def main() -> None:
@@ -468,19 +607,25 @@ def main() -> None:
     parser.add_argument("what")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    out = given.out or Path("bench/out") / f"serve-{given.what}.json"
     works = {
         "overhead": lambda: overhead(max(given.rounds, 200)),
         "saturation": lambda: saturation(given.seconds),
         "overload": lambda: overload(given.seconds),
         "kill": lambda: kill(given.rounds),
         "telemetry": lambda: telemetry(given.seconds),
-        "fuzz": lambda: fuzz(given.rounds),
+        "fuzz": lambda: fuzz(given.requests, out.with_suffix(".log")),
         "cancel": lambda: cancel(given.rounds),
     }
     if given.what not in works:
         parser.error(f"give one of {', '.join(works)}")
-    print(json.dumps(works[given.what](), indent=2))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(works[given.what](), indent=2)
+    out.write_text(f"{document}\n")
+    print(document)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,21 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from tests.serve.conftest import Endpoint, Running, Serve, until
 
+from firstfault.config import Settings
+from firstfault.errors import OutOfTimeError
 from firstfault.serve.calls import Call
+from firstfault.serve.runtime import SharedVerifier
+from firstfault.trace import record
+from firstfault.types import Support
+from firstfault.verify.local import unknown
 
 QUESTION = "What does a resident parking permit cost?"
 
@@ -119,6 +127,12 @@ def test_a_full_queue_refuses_with_retry_after_and_readiness_turns_back(
     assert server.http.get("/readyz").status_code == 200
 
 
+def settings_without_steps(server: Running) -> Settings:
+    """As they are, but with every step down switched off, and a generator that could be left out."""
+    off = {"serve.degrade_reranker": False, "serve.degrade_generator": False, "generator.kind": "llama"}
+    return server.server.engine.settings.override(off, origin="test")
+
+
 def test_load_takes_out_the_reranker_first(serve: Serve) -> None:
     server = serve({"serve.concurrency": "1", "serve.queue": "1"})
     admission = server.server.engine.admission
@@ -128,6 +142,8 @@ def test_load_takes_out_the_reranker_first(serve: Serve) -> None:
     settings = server.server.engine.degraded(server.server.engine.settings, call)
     assert settings.search.rerank == "none"
     assert call.degraded[0] == "no_reranker"
+    whole = settings_without_steps(server)
+    assert server.server.engine.degraded(whole, Call(10)) is whole
     admission._waiting.clear()
     loop.close()
 
@@ -154,3 +170,68 @@ def test_a_poisoned_passage_stays_inside_its_fence(serve: Serve, endpoint: Endpo
     poisoned = prompt[prompt.index("The lido opens") :]
     assert poisoned.index("‹/passage>") < poisoned.index("</passage>")
     assert "<|im_start|>" not in prompt
+
+
+class _Counting:
+    """A verifier that counts, and during whose first passage something happens."""
+
+    name = "counting"
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile = meanwhile
+        self.asked: list[str] = []
+
+    def verify_claims(self, pairs: Sequence[tuple[Sequence[str], str]]) -> list[Support]:
+        self.asked += [contexts[0] for contexts, _ in pairs]
+        self.meanwhile()
+        return [unknown("not judged")] * len(pairs)
+
+
+@pytest.mark.parametrize("how", ["left", "late"])
+async def test_verifying_ends_between_passages_when_nobody_waits(how: str) -> None:
+    call = Call(60)
+
+    def meanwhile() -> None:
+        if how == "left":
+            call.abandon()
+        else:
+            call.deadline_s = 0
+
+    inner = _Counting(meanwhile)
+    verifier = SharedVerifier(inner)
+    pairs = [([passage], claim) for claim in ("one", "two") for passage in ("a", "b", "c")]
+
+    async def work() -> None:
+        call.work_begins()
+        verifier.verify_claims(pairs)
+
+    with pytest.raises(asyncio.CancelledError if how == "left" else OutOfTimeError):
+        await asyncio.create_task(work())
+    assert inner.asked == ["a", "a"], "both claims against the first passage, and no other"
+    inner.meanwhile = lambda: None
+    assert len(verifier.verify_claims(pairs)) == len(pairs), "others go on, and what was said is remembered"
+    assert inner.asked == ["a", "a", "b", "b", "c", "c"]
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_jumps_ends_no_request(serve: Serve, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    server = serve({"serve.deadline_s": "30"})
+    before = server.ask(QUESTION)
+    shift = timedelta(days=days)
+
+    class Jumped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + shift
+
+    wall = time.time
+    monkeypatch.setattr(record, "datetime", Jumped)
+    monkeypatch.setattr(time, "time", lambda: wall() + shift.total_seconds())
+    after = server.ask(QUESTION)
+    assert after["answer"] == before["answer"]
+    assert 0 < after["timings_ms"]["total"] < 30_000
+    assert after["timings_ms"].keys() == before["timings_ms"].keys()
+    stamped = datetime.fromisoformat(server.trace(after["trace_id"])["at"])
+    assert abs(stamped - datetime.now(UTC) - shift) < timedelta(hours=1)
+    newest = server.http.get("/traces").json()["traces"][0]["trace_id"]
+    assert newest == (after if days > 0 else before)["trace_id"], "lists go by the wall clock"

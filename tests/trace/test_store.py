@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,3 +173,24 @@ def test_a_trace_from_before_structured_answers_still_decodes() -> None:
     old = decode(zlib.compress(json.dumps(fields).encode()))
     assert old == make(1)
     assert (old.schema, old.format) == (None, None)
+
+
+def test_a_trace_that_cannot_be_written_keeps_no_other_out(
+    store: TraceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = store._store
+    bad = make(1)
+
+    def refuse(traces: Sequence[tuple[Path, Trace]]) -> None:
+        if any(trace.id == bad.id for _, trace in traces):
+            raise StorageError("It is refused.", hint="Leave it out.")
+        written(traces)
+
+    monkeypatch.setattr(store, "_store", refuse)
+    for trace in (make(0), bad, make(2)):
+        store.put(trace)
+    with pytest.raises(StorageError, match=r"^1 trace"):
+        store.flush()
+    assert [trace.id for trace in store.newest()] == [make(2).id, make(0).id]
+    monkeypatch.undo()
+    assert store.recover() == 1

@@ -8,11 +8,24 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from firstfault.errors import OutOfTimeError
 from firstfault.stages import Stage
 from firstfault.trace import OpenSpan, Recording
+
+_current: "ContextVar[Call | None]" = ContextVar("call", default=None)
+
+
+def check_wanted(before: str) -> None:
+    """Go on only if somebody waits for the request that is worked on here; outside of requests, always.
+
+    For work that is long within one stage. Raises what `Call.check` raises.
+    """
+    call = _current.get()
+    if call is not None:
+        call.check(before)
 
 
 class Call(Recording):
@@ -38,6 +51,11 @@ class Call(Recording):
     def abandon(self) -> None:
         """Nobody waits for the answer any more."""
         self._abandoned.set()
+
+    def work_begins(self) -> None:
+        """What this task does from now on is done for this call: see `check_wanted`."""
+        _current.set(self)
+        self.check("the work began")
 
     @property
     def abandoned(self) -> bool:

@@ -67,6 +67,8 @@ class Engine:
         """What keeps the server from being ready → why; empty when it is."""
         self.observers: list[Callable[[Trace], None]] = []
         """Called with every finished trace, on the answering thread."""
+        self.settled: Callable[[], None] = lambda: None
+        """Called on the answering thread when models were loaded: at the start, and after a reload."""
         self._applications: dict[str, ServedApplication] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="answering", daemon=True)
@@ -176,7 +178,7 @@ class Engine:
 
         async def inside() -> T:
             try:
-                call.check("the work began")
+                call.work_begins()
                 return await work(self.application(collection))
             finally:
                 home.call_soon_threadsafe(self.admission.leave, entered)
@@ -323,6 +325,7 @@ class Engine:
             self._housekeeping.append(asyncio.run_coroutine_threadsafe(self._retire(application), self._loop))
         self._applications = applications
         self.config = config
+        self.settled()
         self.ready.pop("models", None)
 
     async def _retire(self, application: ServedApplication) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from firstfault.collection.database import connect
-from firstfault.errors import FirstfaultError
+from firstfault.errors import FirstfaultError, StorageError
 from firstfault.monitor.alerts import Alert, AlertStore
 from firstfault.monitor.channels import open_channels
 from firstfault.monitor.explain import Explanation, explain
@@ -89,11 +89,20 @@ class Monitoring:
         self._database.dispose()
 
     def look(self) -> None:
-        """Store the readings that wait, and judge the rules."""
+        """Store the readings that wait, and judge the rules.
+
+        Raises:
+            StorageError: they could not be stored; they wait on.
+        """
         found = []
         while not self._waiting.empty():
             found.append(self._waiting.get())
-        self._readings.add(found)
+        try:
+            self._readings.add(found)
+        except StorageError:
+            for one in found:
+                self._waiting.put(one)
+            raise
         self._watch.tick()
 
     def _run(self) -> None:
@@ -108,6 +117,9 @@ class Monitoring:
                     self.look()
                     due = time.monotonic() + self._settings.every_s
                 self._score()
+            except StorageError as error:
+                logger.error("Monitoring waits: %s %s", error.message, error.hint)  # noqa: TRY400
+                due = time.monotonic() + self._settings.every_s
             except Exception:  # the watch must go on, whatever one look does
                 logger.exception("Monitoring failed, and goes on")
                 due = time.monotonic() + self._settings.every_s

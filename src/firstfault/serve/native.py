@@ -180,6 +180,7 @@ async def traces(
     store = server.engine.parts.traces()
 
     def read() -> list[dict[str, Any]]:
+        store.settle()
         return [trace_row(one) for one in store.newest(limit=limit, since=since) if key.opens(one.collection)]
 
     return reply({"traces": await server.engine.read(read)})

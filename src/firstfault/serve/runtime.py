@@ -17,6 +17,7 @@ from firstfault.errors import RemoteError
 from firstfault.models.generator import Delta, Generator
 from firstfault.models.opening import open_embedder
 from firstfault.serve.breaker import Breaker
+from firstfault.serve.calls import check_wanted
 from firstfault.types import Support
 
 if TYPE_CHECKING:
@@ -30,15 +31,23 @@ REMEMBERED_VERDICTS = 20_000
 """Verdicts in memory: a verdict depends on passages and sentence alone, so it holds for good."""
 
 Pair = tuple[Sequence[str], str]
+_Key = tuple[tuple[str, ...], str]
 
 
 class SharedVerifier:
-    """A verifier that several threads may ask, one at a time, and that remembers what it said."""
+    """A verifier that several threads may ask, one at a time, and that remembers what it said.
+
+    It is asked about one passage after the other, so that a client who leaves ends the work in between, and
+    no thread waits long for another. A judge, which asks its endpoint about several at once, gets all.
+    """
 
     def __init__(self, inner: "Verifier") -> None:
+        from firstfault.verify.judge import JudgeVerifier
+
         self._inner = inner
+        self._whole = isinstance(inner, JudgeVerifier)
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[tuple[str, ...], str], Support] = OrderedDict()
+        self._known: OrderedDict[_Key, Support] = OrderedDict()
         self.hits = 0
         """Verdicts that were remembered."""
         self.misses = 0
@@ -46,15 +55,32 @@ class SharedVerifier:
         """What judged: hashed once, not with every trace."""
 
     def verify_claims(self, pairs: Sequence[Pair]) -> list[Support]:
-        """One verdict per pair, in order."""
+        """One verdict per pair, in order.
+
+        Raises:
+            asyncio.CancelledError, OutOfTimeError: as `calls.check_wanted`.
+        """
         keys = [(tuple(contexts), claim) for contexts, claim in pairs]
+        parts: dict[tuple[str, ...], list[_Key]] = {}
+        for key in dict.fromkeys(keys):
+            parts.setdefault(() if self._whole else key[0], []).append(key)
+        said: dict[_Key, Support] = {}
+        for part in parts.values():
+            check_wanted("the next passage was verified")
+            said |= self._verify(part)
         with self._lock:
-            missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+            self.hits += len(keys) - len(said)
+        return [said[key] for key in keys]
+
+    def _verify(self, keys: Sequence[_Key]) -> dict[_Key, Support]:
+        """The verdicts on keys that differ from each other."""
+        with self._lock:
+            missing = [key for key in keys if key not in self._known]
             self.hits += len(keys) - len(missing)
             self.misses += len(missing)
-            said = dict(zip(missing, self._inner.verify_claims(missing), strict=True)) if missing else {}
-            found = [said[key] if key in said else self._known[key] for key in keys]
-            self._known.update(said)
+            if missing:
+                self._known.update(zip(missing, self._inner.verify_claims(missing), strict=True))
+            found = {key: self._known[key] for key in keys}
             while len(self._known) > REMEMBERED_VERDICTS:
                 self._known.popitem(last=False)
         return found

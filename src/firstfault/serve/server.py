@@ -4,6 +4,7 @@ SIGTERM and SIGINT stop it gracefully; SIGHUP reads the configuration again.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -62,6 +63,7 @@ def run(
     listener = _listen(serve)
     try:
         engine = Engine(config)
+        engine.settled = _freeze
         engine.start(tuple(collections))
         metrics = Metrics()
         engine.observers.append(metrics.answered)
@@ -85,6 +87,16 @@ def run(
         asyncio.run(_serve(server, listener, reload, lambda: ready(url), telemetry))
     finally:
         listener.close()
+
+
+def _freeze() -> None:
+    """Take what is loaded by now out of the garbage collector's sight.
+
+    It stays until the end. To look through it, every request in the process was stopped now and then.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def is_loopback(host: str) -> bool:
@@ -139,6 +151,7 @@ async def _serve(
     running = asyncio.ensure_future(listening.serve(sockets=[listener]))
     while not listening.started and not running.done():
         await asyncio.sleep(0.01)
+    _freeze()
     ready()
     stopper = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({running, stopper}, return_when=asyncio.FIRST_COMPLETED)

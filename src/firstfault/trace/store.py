@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 """Traces that are read at a time where many are asked for."""
+_GATHER_S = 0.05
+"""How long the writer waits for further traces before it writes what has come, unless somebody waits."""
+_TOGETHER = 64
+"""Traces in one transaction: one wait for the disk for all of them."""
+_INSERT = text(
+    "INSERT INTO traces (id, at, collection, question, status, record) "
+    "VALUES (:id, :at, :collection, :question, :status, :record) ON CONFLICT DO NOTHING"
+)
 
 
 @cache
@@ -68,6 +76,8 @@ class TraceStore:
         self._failure: Exception | None = None
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._awaited = threading.Event()
+        """Set while somebody waits for what was put to be written."""
         self._partitioned = engine.dialect.name == "postgresql"
         self._days: set[str] = set()
         """Partitions that are known to be there."""
@@ -95,15 +105,23 @@ class TraceStore:
     def recover(self) -> int:
         """Move in what an earlier process left in the spool. Returns how many traces that were."""
         left = sorted(self._spool.glob("*.trace")) if self._spool.is_dir() else []
-        for path in left:
-            self._store(path, decode(path.read_bytes()))
+        for start in range(0, len(left), _TOGETHER):
+            self._store([(path, decode(path.read_bytes())) for path in left[start : start + _TOGETHER]])
         for half_written in self._spool.glob("*.partial"):
             half_written.unlink(missing_ok=True)
         return len(left)
 
+    def settle(self) -> None:
+        """Wait until all that was put is in the database, as far as it can be written."""
+        self._awaited.set()
+        try:
+            self._queue.join()
+        finally:
+            self._awaited.clear()
+
     def flush(self) -> None:
         """Wait until all that was put is in the database."""
-        self._queue.join()
+        self.settle()
         if self._failure is not None:
             failure, self._failure = self._failure, None
             waiting = len(list(self._spool.glob("*.trace")))
@@ -115,6 +133,7 @@ class TraceStore:
     def close(self) -> None:
         """Flush and stop the writer."""
         if self._writer is not None:
+            self._awaited.set()
             self._queue.put(None)
             self._writer.join()
             self._writer = None
@@ -197,34 +216,37 @@ class TraceStore:
                 self._writer.start()
 
     def _write(self) -> None:
-        while True:
-            waiting = self._queue.get()
-            try:
-                if waiting is None:
-                    return
-                self._store(*waiting)
-            except (OSError, StorageError) as error:
-                self._failure = error
-            finally:
+        ending = False
+        while not ending:
+            waiting = [self._queue.get()]
+            if waiting[0] is not None:
+                self._awaited.wait(_GATHER_S)
+            while len(waiting) < _TOGETHER and not self._queue.empty():
+                waiting.append(self._queue.get_nowait())
+            ending = None in waiting
+            self._store_each([one for one in waiting if one is not None])
+            for _ in waiting:
                 self._queue.task_done()
 
-    def _store(self, path: Path, trace: Trace) -> None:
+    def _store_each(self, traces: Sequence[tuple[Path, Trace]]) -> None:
+        """Store traces together; where that fails one by one, so that none keeps the others out."""
         try:
-            record = path.read_bytes()
-        except FileNotFoundError:
-            return  # another process that shares the home has moved it in
-        if self._partitioned and trace.at[:10] not in self._days:
-            from firstfault.collection.postgres import ensure_day
+            self._store(traces)
+        except (OSError, StorageError) as error:
+            if len(traces) == 1:
+                self._failure = error
+                return
+            for one in traces:
+                self._store_each([one])
 
-            with writing(self._engine, catalog=False) as connection:
-                ensure_day(connection, trace.at)
-            self._days.add(trace.at[:10])
-        with writing(self._engine, catalog=False) as connection:
-            connection.execute(
-                text(
-                    "INSERT INTO traces (id, at, collection, question, status, record) "
-                    "VALUES (:id, :at, :collection, :question, :status, :record) ON CONFLICT DO NOTHING"
-                ),
+    def _store(self, traces: Sequence[tuple[Path, Trace]]) -> None:
+        rows = []
+        for path, trace in traces:
+            try:
+                record = path.read_bytes()
+            except FileNotFoundError:
+                continue  # another process that shares the home has moved it in
+            rows.append(
                 {
                     "id": trace.id,
                     "at": trace.at,
@@ -232,9 +254,23 @@ class TraceStore:
                     "question": trace.question,
                     "status": status(trace),
                     "record": record,
-                },
+                }
             )
-        path.unlink(missing_ok=True)
+            self._ensure_day(trace.at)
+        if rows:
+            with writing(self._engine, catalog=False) as connection:
+                connection.execute(_INSERT, rows)
+        for path, _ in traces:
+            path.unlink(missing_ok=True)
+
+    def _ensure_day(self, at: str) -> None:
+        """Where traces are kept by days, there must be a place for this one."""
+        if self._partitioned and at[:10] not in self._days:
+            from firstfault.collection.postgres import ensure_day
+
+            with writing(self._engine, catalog=False) as connection:
+                ensure_day(connection, at)
+            self._days.add(at[:10])
 
 
 def status(trace: Trace) -> str:
