@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from tests.finetune.records import bench, points, run
 
-from firstfault.finetune.diagnose import Intervention, confirmed, diagnose
+from firstfault.finetune.diagnose import diagnose
 from firstfault.finetune.measure import compare
+from firstfault.finetune.trials import Intervention, confirmed
 from firstfault.types import Verdict
 
 OVERFIT = points((2.0, 2.0), (0.8, 1.2), (0.4, 1.3), (0.3, 1.5))

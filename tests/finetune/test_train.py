@@ -41,14 +41,14 @@ def test_it_learns_and_the_best_adapter_is_kept(tiny: Path, tmp_path: Path) -> N
     assert done.points[0].step == 0
     assert done.points[-1].validation_loss < 0.8 * done.points[0].validation_loss
     assert done.best == min(done.points, key=lambda point: point.validation_loss)
-    assert (done.peft / "adapter_model.safetensors").is_file()
+    assert (done.folder / "adapter_model.safetensors").is_file()
 
 
 def test_the_same_data_give_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
     made = planned(tiny, tmp_path)
     one, two = run(made, tmp_path / "a"), run(made, tmp_path / "b")
     assert one.points == two.points
-    files = [done.peft / "adapter_model.safetensors" for done in (one, two)]
+    files = [done.folder / "adapter_model.safetensors" for done in (one, two)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -69,7 +69,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiny: Path, tmp_path: P
     again = run(made, tmp_path / "killed")
     assert again.points == whole.points
     file = "adapter_model.safetensors"
-    assert (again.peft / file).read_bytes() == (whole.peft / file).read_bytes()
+    assert (again.folder / file).read_bytes() == (whole.folder / file).read_bytes()
 
 
 def test_a_rate_beyond_all_measure_is_stopped(tiny: Path, tmp_path: Path) -> None:
@@ -140,7 +140,8 @@ def test_the_line_records_every_step_and_goes_on_after_a_crash(tiny: Path, tmp_p
     from firstfault.finetune.runs import open_runs
 
     made = planned(tiny, tmp_path)
-    record, trainer = line.begin(tmp_path, made)
+    trainer = line.prepare(made)
+    record = line.begin(tmp_path, trainer)
 
     def kill(now: Any) -> None:
         if now.step == 5 and now.point is None:

@@ -4,6 +4,7 @@ The answers are the base model's own (self-distillation), so training on them as
 generated once per base model and kept in the home. None of them is an item of the ability battery.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from typing import TextIO
 from firstfault.collection.adapters import FOLDER
 from firstfault.finetune.base import Base
 from firstfault.finetune.data import Row, read_dataset, record
-from firstfault.finetune.generate import Writer
+from firstfault.finetune.generate import Writer, base_writer
 from firstfault.types import Message
 
 LONGEST = 48
@@ -58,12 +59,13 @@ def replay_rows(
     base: Base, home: Path, *, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Row, ...]:
     """General questions with the base model's own answers; generated at the first call."""
-    file = home / FOLDER / "replay" / f"{base.digest or 'base'}.jsonl"
+    known_as = base.digest or hashlib.sha256(base.folder.encode()).hexdigest()
+    file = home / FOLDER / "replay" / f"{known_as}.jsonl"
     asked = list(questions())
     with _opened(file) as answers:
         known = {row.question: row for row in read_dataset(file).rows} if file.stat().st_size else {}
         missing = [question for question in asked if question not in known]
-        with Writer(base) if missing else nullcontext() as writer:
+        with base_writer(base) if missing else nullcontext() as writer:
             for question in missing:
                 assert writer is not None
                 row = _answered(writer, question)
