@@ -206,7 +206,10 @@ def measured(out: Console, run: "TrainingRun") -> None:
 def diagnosis(
     out: Console, made: "RunDiagnosis", tried: "Sequence[Intervention]", *, wanted: bool = False
 ) -> None:
-    """The first fault with its evidence and remedy, then what else was seen; `wanted`: a trial was asked for."""
+    """The first fault with its evidence and remedy, then what else was seen.
+
+    `wanted`: a trial was asked for.
+    """
     if made.healthy:
         out.print(Text(f"{made.run_id}: every gate passed", style="green"))
         return
@@ -225,9 +228,7 @@ def diagnosis(
     for one in tried:
         rows = f", {one.dropped:,} rows left out or mended" if one.dropped else ""
         word = "confirmed" if one.confirmed else "not confirmed"
-        out.print(
-            f"trial of {one.cause}: {word} in {one.steps} steps{rows}: {one.symptom} {one.without:.3f} as it was, "
-            f"{one.with_patch:.3f} with the fix"
-        )
+        out.print(f"trial of {one.cause}: {word} in {one.steps} steps{rows}")
+        out.print(f"  {one.symptom} {one.without:.3f} as it was, {one.with_patch:.3f} with the fix")
     if wanted and not tried:
         out.print(f"no trial: a short training cannot show what would mend {made.primary.cause}")

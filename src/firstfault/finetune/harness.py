@@ -152,8 +152,8 @@ def _load(manager: Any, name: str) -> list[Any]:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingError(
             f"Task {name} cannot be loaded: {said}",
-            hint=f"It needs {_source(manager, name)}. Fetch it where there is a network (the cache of Hugging Face "
-            "can be copied), or write a YAML over a local file and give --tasks-path.",
+            hint=f"It needs {_source(manager, name)}. Fetch it where there is a network (its cache "
+            "can be copied), or write a YAML over a local file, and give --tasks-path.",
         ) from error
 
 

@@ -174,7 +174,7 @@ def diagnose(
 ) -> "tuple[RunDiagnosis, tuple[Intervention, ...]]":
     """The first fault of a run, and what short trainings showed of its fix.
 
-    With `trial` two are made now, where they can show something, and recorded; otherwise those that were made.
+    With `trial` two are made and recorded now, where they can show something; else those of before count.
     """
     from firstfault.finetune.diagnose import diagnose as examine
     from firstfault.finetune.trials import Intervention, confirmed, intervene, is_triable

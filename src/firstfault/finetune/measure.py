@@ -8,6 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,20 +149,21 @@ def bench(
     served = base.gguf is not None and tuned.gguf.exists()
     agrees = _agrees(base, tuned, tokenizer, rows[:COMPARED], served=served)
     sides = []
-    for name in ("base", "tuned"):
-        model = load_model(base) if name == "base" else _load_tuned(base, tuned)
+    for plain in (True, False):
+        name = "base model" if plain else "tuned model"
+        model = load_model(base) if plain else _load_tuned(base, tuned)
         sides.append(
             _side(
                 model,
                 tokenizer,
                 rows,
-                writer=_writer(base, tuned, model, tokenizer, plain=name == "base", served=served),
-                compared=rows[:COMPARED] if name == "tuned" and served and agrees else (),
+                writer=_writer(base, tuned, model, tokenizer, plain=plain, served=served),
+                compared=() if plain or not (served and agrees) else rows[:COMPARED],
                 tasks=tasks,
-                tell=lambda what, done, total, name=name: tell(f"{name} model: {what}", done, total),
+                tell=partial(_told, tell, name),
             )
         )
-        del model
+        del model  # one of them at a time is in memory
     one, two = sides
     axes = [
         compare(axis, one.abilities[axis], two.abilities[axis], higher=axis != "perplexity")
@@ -188,6 +190,10 @@ def bench(
         ),
         lm_eval={} if tasks is None else {"version": harness.version(), "limit": tasks.limit},
     )
+
+
+def _told(tell: Told, name: str, what: str, done: int, total: int) -> None:
+    tell(f"{name}: {what}", done, total)
 
 
 def _load_tuned(base: Base, tuned: Tuned) -> Any:

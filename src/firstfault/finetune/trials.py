@@ -35,7 +35,7 @@ class Intervention:
     """Rows that were left out or mended."""
     steps: int
     symptom: str
-    """The measure by which they are compared: an ability, `validation loss`, or `finite loss` (1 = finite)."""
+    """What they are compared by: an ability, `validation loss`, or `finite loss` (1 = finite)."""
     without: float
     with_patch: float
     confirmed: bool
