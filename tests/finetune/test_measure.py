@@ -1,4 +1,4 @@
-"""What was learnt, measured on the weights of the tiny model: a full training, and an adapter under lm-eval."""
+"""What was learnt, measured on the weights of the tiny model: a full training, an adapter under lm-eval."""
 
 import json
 from dataclasses import replace
@@ -85,10 +85,11 @@ def test_a_task_of_ones_own_is_paired_sample_by_sample_and_read_by_the_gate(
     why = "tasks of lm-eval need the extra: pip install 'firstfault[lm-eval]'"
     for name in ("lm_eval", "accelerate"):
         pytest.importorskip(name, reason=why)
+    datasets: Any = pytest.importorskip("datasets", reason=why)
     from firstfault.finetune import harness, line
     from firstfault.finetune.gates import gate
 
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     data = tmp_path / "letters.jsonl"
     words = ("apple", "bear", "cat", "ant", "bee", "cow", "axe", "box")
     data.write_text("".join(json.dumps({"word": w, "answer": "abc".index(w[0])}) + "\n" for w in words))
