@@ -1,5 +1,6 @@
 """Applications whose generator is broken in one way: the stage and the cause are named."""
 
+import re
 import time
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def contradicting(prompt: Prompt) -> str:
         if wrong in right:
             return right.replace(wrong, other)
     return right.replace(" is ", " is not ").replace(" may ", " may well ")
+
+
+def denying(prompt: Prompt) -> str:
+    """Against its context, though with the very words that are expected."""
+    said = re.sub(r"\b(must|is|may|are|can)\b", r"\1 not", oracle(prompt))
+    return re.sub(r"\b(opens|costs|lends|swim|clear|stand|flies|needs)\b", r"never \1", said)
 
 
 def ignoring(prompt: Prompt) -> str:
@@ -87,8 +94,9 @@ def test_the_stage_and_the_cause(
     assert named(diagnosis(home, endpoint, speak)) == (stage, cause)
 
 
-def test_an_answer_against_its_context(home: Path, endpoint: Endpoint) -> None:
-    found = diagnosis(home, endpoint, contradicting)
+@pytest.mark.parametrize("speak", [contradicting, denying])
+def test_an_answer_against_its_context(home: Path, endpoint: Endpoint, speak: Speaker) -> None:
+    found = diagnosis(home, endpoint, speak)
     assert named(found) == ("generate", "contradicts_context")
 
 

@@ -147,6 +147,21 @@ def test_replay_and_divergence_from_the_base_model_hold_it_back(tiny: Path, tmp_
     assert len(Trainer(mixed, tmp_path)._rows) == 16
 
 
+def test_plain_text_is_replayed_as_the_base_model_writes_it(tiny: Path, tmp_path: Path) -> None:
+    from firstfault.finetune.base import open_base
+    from firstfault.finetune.replay import LONGEST_TEXT, OPENINGS, _texts
+    from firstfault.finetune.tokens import encode
+    from firstfault.finetune.train import open_tokenizer
+
+    base, file = open_base(str(tiny), tmp_path), tmp_path / "text.jsonl"
+    told = _texts(base, file, lambda _: None)
+    assert [row.target[: len(opening)] for row, opening in zip(told, OPENINGS, strict=True)] == list(OPENINGS)
+    again = _texts(base, file, lambda n: pytest.fail(f"{n} made again"))
+    assert [row.messages for row in again] == [row.messages for row in told]
+    encoded = encode(open_tokenizer(base, None), told[0], longest=LONGEST_TEXT)
+    assert encoded.learnt == len(encoded.ids) - 1 < LONGEST_TEXT
+
+
 def test_only_answers_are_learnt_and_an_estimate_changes_nothing(tiny: Path, tmp_path: Path) -> None:
     from firstfault.finetune.train import Trainer
 

@@ -91,6 +91,12 @@ def test_of_several_values_the_one_that_fits_is_taken() -> None:
     assert mended.value == {"count": 2}
 
 
+def test_a_citation_mark_in_prose_is_no_value() -> None:
+    text = "- **count** two [1]"
+    assert [one.rule for one in examine(text, SCHEMA).problems] == ["invalid_json"]
+    assert mend(text, SCHEMA) is None
+
+
 def test_a_valid_text_needs_nothing() -> None:
     examined = examine('{"count": 1}', SCHEMA)
     assert (examined.value, examined.problems) == ({"count": 1}, ())

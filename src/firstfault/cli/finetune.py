@@ -171,7 +171,10 @@ def train(
         list[str] | None, typer.Option("--set", help="A value of the recipe: name=value. Repeatable.")
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="General examples to mix in; else the base model's own answers.")
+        Path | None,
+        typer.Option(
+            help='General examples to mix in, or plain text ({"text": …}); else the base model\'s own words.'
+        ),
     ] = None,
     template: Annotated[
         Path | None, typer.Option(help="Chat template (Jinja) instead of the model's own.")
@@ -211,7 +214,7 @@ def train(
             model=model or shared.config.settings.generator.model,
             home=home,
             given=dict(pairs(set_ or (), "--set")),
-            replay=read_dataset(replay).rows if replay else None,
+            replay=read_dataset(replay, plain=True).rows if replay else None,
             schema=read_schema(schema) if schema else None,
             template=template.read_text(encoding="utf-8") if template else None,
             progress=bar,

@@ -61,10 +61,9 @@ def summary(outcomes: Sequence[Outcome], found: Summary, ready: Sequence[Readine
     if len(outcomes) > 1 and found.confusion:
         out.print()
         _confusion(out, found.confusion)
-    missed = [one for one in found.blind_spots if not harmless(one)]
-    if missed:
+    if found.blind_spots:
         out.print(Text("\nMissed or taken for something else", style="bold"))
-        for one in missed:
+        for one in found.blind_spots:
             out.print(Text(f"  {one.faults[0]}: {one.expected[0]}, named {one.found}"), soft_wrap=True)
             if one.evidence:
                 out.print(Text(f"      {one.evidence}", style="dim"), soft_wrap=True)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from firstfault.config import AnswerConfig
-from firstfault.diagnose.probes import Patch, Probes
+from firstfault.diagnose.probes import DEPTH, Patch, Probes
 from firstfault.diagnose.ranking import SAME_VECTOR
-from firstfault.diagnose.wording import quoted
+from firstfault.diagnose.wording import place, quoted
 from firstfault.evaluate.correctness import correctness
 from firstfault.evaluate.evidence import Gold, contributing, span_of
 from firstfault.evaluate.metrics import answerable, said
@@ -27,6 +27,10 @@ SAME_SUBJECT = 0.6
 """A sentence that shares at least this part of another's words, weighted by rarity, speaks of the same."""
 CLOSE = 0.5
 """A claim with at least this part of its words in the context speaks of it; below, it ignores it."""
+CONFLICTS = ("number_mismatch", "negation_conflict", "changed_word", "unseen_entity")
+"""Signals of a verdict that say that a claim and its passage exclude each other."""
+CONFLICT = 0.5
+"""From this value on a conflict signal counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Answering:
         expected = answerable(self.case)
         if answer.abstained:
             return expected is not True
-        if expected is False:
+        if expected is False or any(_contradicted(claim) for claim in answer.claims):
             return False
         words = said(trace, answer)
         if self.case.answer is None:
@@ -145,14 +149,15 @@ class Answering:
         return None
 
     def _embedded_apart(self) -> Blame | None:
-        """The evidence looks irrelevant because question and passage were embedded differently."""
+        """The evidence looks irrelevant because vectors are to blame: its own, or the question's."""
         context = self.trace.context
         assert context is not None
         keys = {hit.chunk_id: hit.key for hit in self.trace.hits}
-        for passage in self._gold_passages(context)[:1]:
+        gold = self._gold_passages(context)
+        for passage in gold[:1]:
             agreement = self.probes.agreement(keys[passage.chunk.id], passage.chunk)
             if agreement is None or min(agreement.stored, agreement.repeated) >= SAME_VECTOR:
-                return None
+                break
             noisy = agreement.repeated < SAME_VECTOR
             again = agreement.repeated if noisy else agreement.stored
             evidence = (
@@ -162,7 +167,16 @@ class Answering:
             )
             cause = "weak_embedding" if noisy else "embedder_mismatch"
             return self._found(Stage.EMBED, cause, evidence, self.right(self.probes.extract(self.trace)))
-        return None
+        rank = self.probes.ranks(self.trace, self.trace.where).best("dense", [keys[p.chunk.id] for p in gold])
+        if not gold or (rank is not None and rank <= self.probes.settings(self.trace).search.top_k):
+            return None
+        evidence = (
+            "The evidence is in the prompt and looked irrelevant to its question: it is "
+            f"{place(rank, beyond=DEPTH)} by exact dense search, so the vectors lead away from it."
+        )
+        return self._found(
+            Stage.EMBED, "weak_embedding", evidence, self.right(self.probes.extract(self.trace))
+        )
 
     def _evidence_alone(self) -> Trace | None:
         """What the generator answers from the gold passages alone; None when that cannot be asked."""
@@ -301,15 +315,21 @@ def _worst(claims: Sequence[Claim]) -> Claim | None:
     return min(claims, key=lambda claim: scores[claim.verdict.label], default=None)
 
 
+def _contradicted(claim: Claim) -> bool:
+    """Whether a claim says otherwise than its passage, though it may hold the expected words."""
+    if claim.verdict.label != "unsupported":
+        return False
+    return any(signal.name in CONFLICTS and signal.value >= CONFLICT for signal in claim.verdict.signals)
+
+
 def _closeness(claim: Claim | None) -> tuple[float, str]:
     """Share of a claim's words that its best passage holds, and what conflicts with it."""
     if claim is None:
         return 0.0, ""
     signals = {signal.name: signal for signal in claim.verdict.signals}
     recall = signals["best_passage_recall"].value if "best_passage_recall" in signals else 0.0
-    conflicts = ("number_mismatch", "negation_conflict", "changed_word", "unseen_entity")
     seen = next(
-        (signals[name].seen for name in conflicts if name in signals and signals[name].value >= 0.5), ""
+        (signals[name].seen for name in CONFLICTS if name in signals and signals[name].value >= CONFLICT), ""
     )
     return recall, seen
 

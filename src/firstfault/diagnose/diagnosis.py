@@ -34,6 +34,8 @@ MATTERS = 0.2
 most frequent one does."""
 TOLERATED_DEVIATION = 0.01
 """Share of cases that a setting other than the default may lose; scatter explains less than any change."""
+LOSING = tuple(Stage)[: tuple(Stage).index(Stage.GENERATE)]
+"""Stages that can lose evidence: of a case that nothing answers they cannot."""
 OVER_BUDGET = "over_budget"
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 MOST_UNITS = 100_000
@@ -205,7 +207,7 @@ def _findings(
         few = cause == OVER_BUDGET and len(group) < min(LEAST_SLOW, len(subjects))
         leads = cause not in ANY_STAGE_CAUSES and len(group) == largest[stage]
         together = stages[stage] if leads else len(group)  # one fault may show as several causes of its stage
-        surely = proportion(together, max(together, _exposed(cause, subjects))).low
+        surely = proportion(together, max(together, _exposed(Stage(stage), cause, subjects))).low
         tolerated = playbook.entry(cause).tolerated
         if _restores_defaults(patch, settings):
             tolerated = min(tolerated, TOLERATED_DEVIATION)
@@ -218,7 +220,7 @@ def _findings(
     return tuple(ordered), tuple(sorted(scattered, key=_order))
 
 
-def _exposed(cause: str, subjects: Sequence[Subject]) -> int:
+def _exposed(stage: Stage, cause: str, subjects: Sequence[Subject]) -> int:
     """How many of the cases could have shown a cause at all."""
     if cause == "should_have_abstained":
         return sum(answerable(one.case) is False for one in subjects)
@@ -226,6 +228,8 @@ def _exposed(cause: str, subjects: Sequence[Subject]) -> int:
         return sum(one.case.where is not None for one in subjects)
     if cause in CAUSES[Stage.FORMAT]:
         return sum(one.trace is not None and one.trace.format is not None for one in subjects)
+    if stage in LOSING and cause not in ANY_STAGE_CAUSES:
+        return sum(answerable(one.case) is not False for one in subjects)
     return len(subjects)
 
 

@@ -3,12 +3,10 @@
 In: a trace of a structured answer. Out: the blame, with the rule that broke and where.
 """
 
+from firstfault.answer.format import cause
 from firstfault.diagnose.wording import count
 from firstfault.stages import Stage
-from firstfault.types import Blame, Case, FormatAttempt, Trace
-
-NOT_JSON = ("invalid_json", "code_fence", "trailing_comma", "duplicate_key", "prose")
-"""Rules of JSON itself; the others are the schema's."""
+from firstfault.types import Blame, Case, Trace
 
 
 def formatting(case: Case, trace: Trace) -> Blame | None:
@@ -17,7 +15,6 @@ def formatting(case: Case, trace: Trace) -> Blame | None:
     if done is None or (done.valid and done.first_try):
         return None
     first = done.attempts[0]
-    cause = done.cause if done.cause is not None else _cause(first)
     rules = "; ".join(
         f"{problem.rule} at {problem.path or '/'}: {problem.message}" for problem in first.problems[:2]
     )
@@ -28,14 +25,7 @@ def formatting(case: Case, trace: Trace) -> Blame | None:
         case_id=case.id,
         trace_id=trace.id,
         stage=Stage.FORMAT,
-        cause=cause,
+        cause=cause(first.problems),
         verified=done.valid,
         evidence=f"The first output breaks its schema: {rules}.{ending}",
     )
-
-
-def _cause(attempt: FormatAttempt) -> str:
-    rules = {problem.rule for problem in attempt.problems}
-    if "truncated_output" in rules:
-        return "truncated_output"
-    return "invalid_json" if rules & set(NOT_JSON) else "schema_violation"

@@ -17,7 +17,7 @@ from firstfault.collection import parse_where
 from firstfault.config import Settings
 from firstfault.errors import FirstfaultError
 from firstfault.evaluate.evidence import Gold, Locator
-from firstfault.models.embedder import Embedding
+from firstfault.models.embedder import Embedding, FloatArray
 from firstfault.stages import Stage
 from firstfault.types import Candidate, Case, Chunk, Context, Scalar, Trace
 
@@ -67,6 +67,7 @@ class Probes:
         self._settings = lru_cache(maxsize=16)(Settings.model_validate_json)
         self._locator = lru_cache(maxsize=4)(lambda version: Locator(app, version=version))
         self._ranks: tuple[tuple[str, str | None, int], Ranks] | None = None
+        self._fresh: dict[int, FloatArray] = {}
 
     def settings(self, trace: Trace) -> Settings:
         """The settings that the request ran under."""
@@ -193,6 +194,14 @@ class Probes:
             return None
         first, second = (self.app.embedder.embed([chunk.text], kind="document")[0] for _ in range(2))
         return Agreement(stored=_cosine(stored, first), repeated=_cosine(first, second))
+
+    def embedded_again(self, chunks: Mapping[int, Chunk]) -> Mapping[int, FloatArray]:
+        """Fresh vectors of stored chunks, by key; each chunk is embedded once for all cases."""
+        missing = {key: chunk.text for key, chunk in chunks.items() if key not in self._fresh}
+        if missing:
+            fresh = self.app.embedder.embed(list(missing.values()), kind="document")
+            self._fresh.update(zip(missing, fresh, strict=True))
+        return {key: self._fresh[key] for key in chunks}
 
     def _ask(self, prior: Trace, settings: Settings, start: Stage) -> Trace:
         return self.app.run(

@@ -259,11 +259,10 @@ class Search:
         ranks = self._ranks()
         nearest = sorted(ranks.dense, key=lambda key: ranks.dense[key])[:LARGEST_K]
         chunks = self.probes.app.collection.fetch(nearest, version=self.trace.corpus_version)
-        others = [chunk.text for key, chunk in chunks.items() if key not in self.whole]
-        own = [chunk.text for chunk in self.whole.values()]
-        scores = self.probes.app.embedder.embed([*own, *others], kind="document") @ ranks.query.vector
-        best = max(float(score) for score in scores[: len(own)])
-        return 1 + sum(float(score) > best for score in scores[len(own) :])
+        vectors = self.probes.embedded_again({**chunks, **self.whole})
+        scores = {key: float(vector @ ranks.query.vector) for key, vector in vectors.items()}
+        best = max(scores[key] for key in self.whole)
+        return 1 + sum(score > best for key, score in scores.items() if key not in self.whole)
 
     def _own_words_rank(self) -> int | None:
         """Where exact dense search puts the evidence when it is asked for in its own words."""

@@ -15,6 +15,8 @@ from firstfault.stages import Stage
 
 FEW_CASES = 20
 """With fewer, a diagnosis can hardly tell a fault from chance."""
+SCATTER = 0.02
+"""Share of cases that score worse now and then without a fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Summary:
     """A series of drills, summed up."""
 
     stage_named: Rate
-    """Single faults whose stage was named first."""
+    """Single faults whose stage was named first, of those that did harm."""
     cause_named: Rate
     first_first: Rate
     """Doubles whose first fault was named first."""
@@ -50,13 +52,13 @@ class Summary:
     false_alarms: Rate
     """Controls that were not called healthy."""
     harmless: tuple[str, ...]
-    """Single faults that hurt no case and were called healthy: nothing to find here."""
+    """Single faults that hurt next to no case and were called healthy: nothing to find here."""
     confusion: Mapping[str, Mapping[str, int]]
     """Stage that was broken → stage that was named → how often; singles and controls."""
     causes: Mapping[str, Mapping[str, int]]
     """The same by cause."""
     blind_spots: tuple[Outcome, ...]
-    """Single faults that were called healthy though they hurt, or called something else."""
+    """Single faults that were called healthy though they did harm, or called something else."""
     seconds: Mapping[str, float | None]
     """Median seconds from the first request to the diagnosis, and of the diagnosis alone."""
     skipped: tuple[Outcome, ...]
@@ -65,7 +67,8 @@ class Summary:
 def summarize(outcomes: Sequence[Outcome]) -> Summary:
     """Sum up. Outcomes of faults that could not be placed count for nothing."""
     done = [outcome for outcome in outcomes if not outcome.skipped]
-    single = [outcome for outcome in done if len(outcome.faults) == 1]
+    alone = [outcome for outcome in done if len(outcome.faults) == 1]
+    single = [outcome for outcome in alone if not harmless(outcome)]
     double = [outcome for outcome in done if len(outcome.faults) > 1]
     control = [outcome for outcome in done if not outcome.faults]
     return Summary(
@@ -74,9 +77,9 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
         first_first=_rate([outcome.cause_named for outcome in double]),
         both_listed=_rate([outcome.others_listed for outcome in double]),
         false_alarms=_rate([outcome.detected for outcome in control]),
-        harmless=tuple(outcome.faults[0] for outcome in single if harmless(outcome)),
-        confusion=_matrix([*single, *control], "stage"),
-        causes=_matrix([*single, *control], "cause"),
+        harmless=tuple(outcome.faults[0] for outcome in alone if harmless(outcome)),
+        confusion=_matrix([*alone, *control], "stage"),
+        causes=_matrix([*alone, *control], "cause"),
         blind_spots=tuple(outcome for outcome in single if not outcome.cause_named),
         seconds={
             "to_diagnosis": _median([one.seconds_evaluate + one.seconds_diagnose for one in done]),
@@ -87,8 +90,8 @@ def summarize(outcomes: Sequence[Outcome]) -> Summary:
 
 
 def harmless(outcome: Outcome) -> bool:
-    """Whether the fault hurt no case and was rightly not reported."""
-    return not outcome.hurt and not outcome.detected
+    """Whether the fault hurt next to no case, broke no limit, and was rightly not reported."""
+    return outcome.hurt <= SCATTER * outcome.cases and not outcome.alerts and not outcome.detected
 
 
 def document(

@@ -35,7 +35,7 @@ class Row:
     place: str
     """`file:line`."""
     messages: tuple[Message, ...]
-    """Ends with the assistant turn that is learnt."""
+    """Ends with the assistant turn that is learnt. That turn alone is plain text, which only replay holds."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Everything else of the row, e.g. `group` or `source`."""
 
@@ -87,10 +87,10 @@ def digest(rows: Iterable[Row]) -> str:
     return made.hexdigest()
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: Path, *, plain: bool = False) -> Dataset:
     """The examples of a JSONL file (`.jsonl`, `.jsonl.gz`) or of a JSON list.
 
-    Lines that fit no layout are kept with a reason.
+    Lines that fit no layout are kept with a reason. With `plain`, `{"text": …}` is a layout as well.
 
     Raises:
         InputError: the file is missing, not UTF-8, or holds no line at all.
@@ -101,7 +101,7 @@ def read_dataset(path: Path) -> Dataset:
     for place, text in _records(path):
         try:
             record = json.loads(text) if isinstance(text, str) else text
-            layout, row = convert(record, place)
+            layout, row = convert(record, place, plain=plain)
         except (ValueError, RecursionError) as error:
             unreadable.append(Unreadable(place=place, reason=str(error)))
             continue
@@ -128,11 +128,13 @@ def write_dataset(rows: Iterable[Row], path: Path) -> int:
 
 
 def record(row: Row) -> dict[str, Any]:
-    """A row as a line of chat JSONL."""
+    """A row as a line of chat JSONL, or of plain text."""
+    if len(row.messages) == 1:
+        return {"text": row.target, **row.extra}
     return {"messages": [{"role": m.role, "content": m.content} for m in row.messages], **row.extra}
 
 
-def convert(value: Any, place: str = "") -> tuple[str, Row]:
+def convert(value: Any, place: str = "", *, plain: bool = False) -> tuple[str, Row]:
     """The layout of a record, and the conversation that it holds.
 
     Raises:
@@ -140,6 +142,10 @@ def convert(value: Any, place: str = "") -> tuple[str, Row]:
     """
     if not isinstance(value, dict):
         raise ValueError("the line is not a JSON object")  # noqa: TRY004 - a reason, collected with others
+    if plain and isinstance(value.get("text"), str):
+        text = Message(role="assistant", content=value["text"])
+        extra = {name: kept for name, kept in value.items() if name != "text"}
+        return "text", Row(place=place, messages=(text,), extra=extra)
     for name, keys, read in LAYOUTS:
         if set(keys) <= value.keys():
             used, turns = read(value)

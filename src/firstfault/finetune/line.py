@@ -84,7 +84,7 @@ def planned(home: Path, run: TrainingRun) -> "Plan":
 
 def _rows(file: Path) -> tuple[Row, ...]:
     try:
-        return read_dataset(file).rows if file.stat().st_size else ()
+        return read_dataset(file, plain=True).rows if file.stat().st_size else ()
     except FileNotFoundError as error:
         raise MissingError(
             f"{file} is gone: the rows of this run are needed.", hint="Train again: firstfault finetune train"

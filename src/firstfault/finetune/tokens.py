@@ -1,7 +1,8 @@
 """What the model sees: conversations in; token numbers, and which of them are learnt, out.
 
 Only the assistant's last turn and its end mark are learnt. The prompt is rendered by the chat template as
-serving renders it, then the answer is appended: a mismatch would be visible, token for token.
+serving renders it, then the answer is appended: a mismatch would be visible, token for token. A row of one
+turn is plain text: it is learnt as it stands, without a template.
 """
 
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ def encode(tokenizer: Any, row: Row, *, longest: int) -> Encoded:
     Raises:
         InputError: the template rewrites earlier turns, so that prompt and answer cannot be told apart.
     """
+    if len(row.messages) == 1:
+        plain = tokenizer(row.target, add_special_tokens=False)["input_ids"][:longest]
+        return Encoded(ids=tuple(plain), learnt=max(0, len(plain) - 1))
     prompt = render(tokenizer, row.messages[:-1])
     turns = [{"role": m.role, "content": m.content} for m in row.messages]
     whole: str = tokenizer.apply_chat_template(turns, tokenize=False)

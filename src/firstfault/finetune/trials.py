@@ -91,7 +91,7 @@ def _mended(made: "Plan", fault: Fault, home: Path) -> "tuple[Plan, int]":
         from firstfault.finetune.replay import replay_rows
         from firstfault.finetune.train import mixed
 
-        general = tuple({row.prompt: row for row in made.replay}.values())
+        general = tuple({row.messages: row for row in made.replay}.values())
         if not general and made.base.gguf is not None:
             general = replay_rows(made.base, home)
         replay = mixed(general, len(made.training), recipe)

@@ -105,6 +105,11 @@ def problem(rule: str, path: str = "", *, saw: str = "") -> FormatProblem:
     return FormatProblem(rule=rule, path=path, message=f"{SAYS[rule]}{f': {saw}' if saw else ''}")
 
 
+def without_value(text: str) -> Reading:
+    """A text that holds no value: what looked like one stands in its prose."""
+    return _nothing("invalid_json", _quoted(text))
+
+
 def _nothing(rule: str, saw: str = "") -> Reading:
     return Reading(value=None, problems=(problem(rule, saw=saw),), whole=False)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstfault.structured.pointer import pointer
-from firstfault.structured.read import Reading, read
+from firstfault.structured.read import Reading, read, without_value
 from firstfault.structured.schema import Schema
 from firstfault.types import FormatProblem
 
@@ -47,22 +47,34 @@ class Mended:
 
 
 def examine(text: str, schema: Schema) -> Examined:
-    """Read a text and hold it against its schema; of several values in it the first that fits counts."""
+    """Read a text and hold it against its schema; of several values in it the first that fits counts.
+
+    A value of another type in the midst of prose, `[1]` where an object is asked for, is a part of the prose.
+    """
     readings = read(text)
     judged = [(one, schema.problems(one.value) if one.whole and not one.doubtful else ()) for one in readings]
     fitting = [pair for pair in judged if pair[0].whole and not pair[0].doubtful and not pair[1]]
     reading, broken = (fitting or judged)[0]
+    if _beside(reading, broken):
+        reading, broken = without_value(text), ()
     return Examined(value=reading.value, problems=(*reading.problems, *broken), reading=reading)
 
 
 def mend(text: str, schema: Schema) -> Mended | None:
     """The value that a text plainly means; None when it cannot be read, or reads in several ways."""
     readings = [one for one in read(text) if not one.doubtful]
-    made = [_mended(one, schema) for one in readings]
+    mended = [(one, _mended(one, schema)) for one in readings]
+    made = [found for one, found in mended if not _beside(one, found.problems)]
     valid = {one.text: one for one in made if not one.problems}
     if len(valid) == 1:
         return next(iter(valid.values()))
     return made[0] if made and not valid else None
+
+
+def _beside(reading: Reading, broken: Sequence[FormatProblem]) -> bool:
+    """Whether a value is only a part of the prose around it: it is of another type than the schema's."""
+    another = any(one.rule == "type" and not one.path for one in broken)
+    return another and any(one.rule == "text_around" for one in reading.problems)
 
 
 def _mended(reading: Reading, schema: Schema) -> Mended:
