@@ -177,7 +177,8 @@ def train(
         ),
     ] = None,
     template: Annotated[
-        Path | None, typer.Option(help="Chat template (Jinja) instead of the model's own.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Chat template (Jinja) instead of the model's own."),
     ] = None,
     anyway: Annotated[bool, typer.Option(help="Train though the data would fail the gate.")] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
