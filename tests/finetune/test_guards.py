@@ -29,7 +29,7 @@ def test_samples_that_lose_their_form_are_a_warning_that_stops_nothing() -> None
     assert [judge(shown[:n], patience=3) for n in (2, 3)] == [[], []]
     (alarm,) = judge(shown, patience=3)
     assert (alarm.verdict.name, alarm.verdict.status, alarm.stops) == ("valid_samples", "warn", False)
-    assert alarm.verdict.reason == "33 % of the sampled outputs are valid, and 100 % were"
+    assert alarm.verdict.reason == "33 % of sampled outputs are valid, and 100 % were"
 
 
 def test_patience_ends_without_blame() -> None:

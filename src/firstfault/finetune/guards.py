@@ -128,7 +128,7 @@ def _form(points: Sequence[Point]) -> list[Alarm]:
         status="warn",
         measured=round(newest.valid_share, 4),
         limit=round(FORM_LEFT * most, 4),
-        reason=f"{100 * newest.valid_share:.0f} % of the sampled outputs are valid, and {100 * most:.0f} % were",
+        reason=f"{100 * newest.valid_share:.0f} % of sampled outputs are valid, and {100 * most:.0f} % were",
         remedy="Look at the samples of `firstfault finetune bench`; a lower learning rate if it stays.",
     )
     return [Alarm(step=newest.step, verdict=verdict, stops=False)]

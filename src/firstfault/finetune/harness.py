@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,13 @@ def _quiet() -> Iterator[None]:
 
 
 def _manager(tasks: Tasks) -> Any:
+    """What knows every task, once all the names are among them."""
     if tasks.folder is not None and not tasks.folder.is_dir():
         raise InputError(
             f"There is no folder {tasks.folder}.", hint="Give --tasks-path a folder of YAML files."
         )
     load("accelerate", EXTRA)
-    made = load("lm_eval.tasks", EXTRA).TaskManager(
-        include_path=None if tasks.folder is None else str(tasks.folder)
-    )
+    made = _index(tasks.folder)
     unknown = [name for name in tasks.names if name not in made.all_tasks]
     if unknown:
         near = difflib.get_close_matches(unknown[0], made.all_tasks, n=3)
@@ -142,6 +142,12 @@ def _manager(tasks: Tasks) -> Any:
             + "List them: python -m lm_eval ls tasks. Your own: --tasks-path DIR.",
         )
     return made
+
+
+@lru_cache(maxsize=1)
+def _index(folder: Path | None) -> Any:
+    """Reading thousands of YAML files takes seconds, so it is done once."""
+    return load("lm_eval.tasks", EXTRA).TaskManager(include_path=None if folder is None else str(folder))
 
 
 def _load(manager: Any, name: str) -> list[Any]:
