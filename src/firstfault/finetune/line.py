@@ -14,7 +14,7 @@ from firstfault.finetune.card import card
 from firstfault.finetune.data import Row, read_dataset, write_dataset
 from firstfault.finetune.gates import gate, passed
 from firstfault.finetune.recipe import SAVED, restored
-from firstfault.finetune.releases import Candidate, Release, publish
+from firstfault.finetune.releases import Candidate, Release, publish, require_name
 from firstfault.finetune.runs import TrainingRun, TrainingRuns
 from firstfault.trace.record import new_trace_id
 from firstfault.types import Verdict
@@ -198,30 +198,36 @@ def diagnose(
     return confirmed(made, of_this), of_this
 
 
-def release(home: Path, run: TrainingRun, name: str, *, licence: str) -> Release:
-    """Make the adapter of a run the current release of a name, if every gate passes.
+def releasable(home: Path, run: TrainingRun, name: str) -> tuple[Verdict, ...]:
+    """The verdicts of every gate on a run whose adapter may be released under a name.
 
     Raises:
-        InputError: a gate failed, or there is no adapter that a name could point to.
+        InputError: a gate failed, the name cannot be used, or there is no adapter that it could point to.
     """
+    require_name(name)
     verdicts = _passed(home, run)
-    gguf = run.folder / "adapter.gguf"
-    if not gguf.is_file():
-        what = (
-            "trained every weight"
-            if saved(run).name == SAVED["full"]
-            else "has an adapter in PEFT format only"
-        )
+    if not (run.folder / "adapter.gguf").is_file():
+        what = "trained every weight" if saved(run).name == SAVED["full"] else "has no adapter in GGUF format"
         raise InputError(
             f"{run.id} {what}: a name can point to a GGUF adapter alone.",
             hint=f"Take it out for your server: firstfault finetune export {run.id} FOLDER",
         )
+    return verdicts
+
+
+def release(home: Path, run: TrainingRun, name: str, *, licence: str) -> Release:
+    """Make the adapter of a run the current release of a name, if every gate passes.
+
+    Raises:
+        InputError: as `releasable`.
+    """
+    verdicts = releasable(home, run, name)
     base: Mapping[str, str] = run.record["base"]
     return publish(
         home,
         name,
         Candidate(
-            gguf=gguf,
+            gguf=run.folder / "adapter.gguf",
             base=base["name"],
             base_digest=base["digest"],
             verdicts=verdicts,

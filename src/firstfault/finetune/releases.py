@@ -75,6 +75,19 @@ class Release:
         return self.folder / ADAPTER_FILE
 
 
+def require_name(name: str) -> None:
+    """Refuse what cannot name an adapter.
+
+    Raises:
+        InputError: it has other characters.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"'{name}' cannot name an adapter.",
+            hint="Use letters, digits, - and _, at most 63, e.g. tickets.",
+        )
+
+
 def publish(home: Path, name: str, candidate: Candidate) -> Release:
     """Make a candidate the current release of a name. Its files are copied into the home first.
 
@@ -83,11 +96,7 @@ def publish(home: Path, name: str, candidate: Candidate) -> Release:
         MissingError: the candidate's adapter file is not there.
         StorageError: the disk refused; the name points to what it pointed to before.
     """
-    if not NAME.fullmatch(name):
-        raise InputError(
-            f"'{name}' cannot name an adapter.",
-            hint="Use letters, digits, - and _, at most 63, e.g. tickets.",
-        )
+    require_name(name)
     failed = [verdict.name for verdict in candidate.verdicts if verdict.status == "fail"]
     if failed or not candidate.verdicts:
         what = f"Gates failed: {', '.join(failed)}." if failed else "No gate was run on this candidate."
