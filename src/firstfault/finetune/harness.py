@@ -132,7 +132,9 @@ def _manager(tasks: Tasks) -> Any:
             f"There is no folder {tasks.folder}.", hint="Give --tasks-path a folder of YAML files."
         )
     load("accelerate", EXTRA)
-    made = _index(tasks.folder)
+    made = _index(tasks.folder, all_of_them=tasks.folder is None)
+    if any(name not in made.all_tasks for name in tasks.names):
+        made = _index(tasks.folder, all_of_them=True)
     unknown = [name for name in tasks.names if name not in made.all_tasks]
     if unknown:
         near = difflib.get_close_matches(unknown[0], made.all_tasks, n=3)
@@ -144,10 +146,12 @@ def _manager(tasks: Tasks) -> Any:
     return made
 
 
-@lru_cache(maxsize=1)
-def _index(folder: Path | None) -> Any:
-    """Reading thousands of YAML files takes seconds, so it is done once."""
-    return load("lm_eval.tasks", EXTRA).TaskManager(include_path=None if folder is None else str(folder))
+@lru_cache(maxsize=2)
+def _index(folder: Path | None, *, all_of_them: bool) -> Any:
+    """The tasks of a folder, and all of lm-eval's: reading those thousands of files takes many seconds."""
+    return load("lm_eval.tasks", EXTRA).TaskManager(
+        include_path=None if folder is None else str(folder), include_defaults=all_of_them
+    )
 
 
 def _load(manager: Any, name: str) -> list[Any]:
