@@ -31,7 +31,7 @@ def test_a_rate_that_destroys_is_confirmed_by_two_short_trainings_and_recorded(
 ) -> None:
     from firstfault.finetune import line
 
-    made = planned(tiny, tmp_path, learning_rate=1.0, epochs=3, clip=1e9)
+    made = planned(tiny, tmp_path, method="full", learning_rate=1.0, epochs=3, clip=1e9)
     trainer = line.prepare(replace(made, check=()))
     done = line.train(tmp_path, line.begin(tmp_path, trainer), trainer)
     found, tried = line.diagnose(tmp_path, done)
@@ -44,7 +44,7 @@ def test_a_rate_that_destroys_is_confirmed_by_two_short_trainings_and_recorded(
     assert (found.primary.verified, tried[0].confirmed, tried[0].patch) == (
         True,
         True,
-        {"learning_rate": 5e-4},
+        {"learning_rate": made.recipe.settings[1].usual},
     )
     from firstfault.finetune.runs import open_runs
 
