@@ -208,7 +208,7 @@ def train(
     else:
         held = read_dataset(validation).rows
     err = render.console(stderr=True)
-    with case_progress("general examples for replay") as bar:
+    with case_progress("replay made by the base model", unit="texts", at_once=False) as bar:
         made = plan(
             rows,
             held,
@@ -325,7 +325,8 @@ def gate(context: typer.Context, run: Run = "last", as_json: Json = False) -> No
         if passed(verdicts):
             out.print(f"every gate passed; next: firstfault finetune release {found.id} NAME")
         else:
-            out.print(f"next: firstfault finetune diagnose {found.id}")
+            step = "diagnose" if found.record.get("bench") else "bench"
+            out.print(f"next: firstfault finetune {step} {found.id}")
     if not passed(verdicts):
         raise typer.Exit(1)
 

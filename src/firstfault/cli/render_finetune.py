@@ -126,7 +126,7 @@ def _point(now: "Progress") -> str:
     point = now.point
     skills = "".join(f"  {axis} {value:.2f}" for axis, value in point.abilities.items())
     valid = "" if point.valid_share is None else f"  valid {100 * point.valid_share:.0f} %"
-    losses = f"training {point.train_loss:.3f}  held-out {point.validation_loss:.3f}"
+    losses = f"training {point.train_loss:.3f}  validation {point.validation_loss:.3f}"
     return f"step {point.step:>5}/{now.steps}  {losses}{skills}{valid}"
 
 
@@ -141,7 +141,7 @@ def trained(out: Console, run: "TrainingRun") -> None:
         out.print(Text(f"  ! step {alarm['step']}, {verdict['name']}: {verdict['reason']}", style="yellow"))
     what = "weights" if record["recipe"].get("method") == "full" else "adapter"
     if record.get("best") is not None:
-        out.print(f"  kept: the {what} of step {record['best']}, where the held-out loss was lowest")
+        out.print(f"  kept: the {what} of step {record['best']}, where validation loss was lowest")
     elif run.status != "training":
         out.print(Text(f"  nothing beat the base model: the last {what} is there to look at", style="red"))
     step = "resume" if run.status == "training" else "bench" if run.status == "trained" else "diagnose"
@@ -153,7 +153,7 @@ def drawn(points: Sequence[Mapping[str, Any]]) -> list[str]:
     return curves(
         [point["step"] for point in points],
         {
-            "held-out": [point["validation_loss"] for point in points],
+            "validation": [point["validation_loss"] for point in points],
             "training": [point["train_loss"] for point in points],
         },
     )
