@@ -80,3 +80,12 @@ def test_an_intervention_makes_a_likely_cause_certain() -> None:
     sure = confirmed(made, [tried])
     assert sure.primary is not None
     assert sure.primary.verified
+
+
+def test_the_fix_of_a_full_training_is_a_full_training() -> None:
+    made = diagnose(run(given={"method": "full", "learning_rate": 1e-2}, bench=bench(axes=(LOST,))))
+    assert made.primary is not None
+    assert made.primary.remedy.patch == {"learning_rate": 2e-5}
+    assert made.primary.remedy.command == (
+        "firstfault finetune train DATA --set method=full --set learning_rate=2e-05"
+    )

@@ -143,7 +143,9 @@ def trained(out: Console, run: "TrainingRun") -> None:
     if record.get("best") is not None:
         out.print(f"  kept: the {what} of step {record['best']}, where validation loss was lowest")
     elif run.status != "training":
-        out.print(Text(f"  nothing beat the base model: the last {what} is there to look at", style="red"))
+        out.print(
+            Text(f"  nothing beat the base model: the {what} of the last step can be looked at", style="red")
+        )
     step = "resume" if run.status == "training" else "bench" if run.status == "trained" else "diagnose"
     out.print(Text(f"  next: firstfault finetune {step} {run.id}", style="cyan"))
 

@@ -249,6 +249,8 @@ def _command(cause: str, run: TrainingRun, seen: _Seen) -> str:
     patch = _patch(cause, seen)
     if patch:
         options = " ".join(f"--set {name}={value:g}" for name, value in patch.items())
+        if seen.record["recipe"].get("method") == "full":
+            options = f"--set method=full {options}"
         return f"firstfault finetune train DATA {options}"
     if cause in {"leakage", "duplicates", "inconsistent_format"}:
         return "firstfault finetune clean DATA --validation HELD --out CLEANED"
