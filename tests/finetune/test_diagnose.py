@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from tests.finetune.records import bench, points, run
 
-from firstfault.finetune.diagnose import Intervention, confirmed, diagnose
+from firstfault.finetune.diagnose import diagnose
 from firstfault.finetune.measure import compare
+from firstfault.finetune.trials import Intervention, confirmed
 from firstfault.types import Verdict
 
 OVERFIT = points((2.0, 2.0), (0.8, 1.2), (0.4, 1.3), (0.3, 1.5))
@@ -79,3 +80,12 @@ def test_an_intervention_makes_a_likely_cause_certain() -> None:
     sure = confirmed(made, [tried])
     assert sure.primary is not None
     assert sure.primary.verified
+
+
+def test_the_fix_of_a_full_training_is_a_full_training() -> None:
+    made = diagnose(run(given={"method": "full", "learning_rate": 1e-2}, bench=bench(axes=(LOST,))))
+    assert made.primary is not None
+    assert made.primary.remedy.patch == {"learning_rate": 2e-5}
+    assert made.primary.remedy.command == (
+        "firstfault finetune train DATA --set method=full --set learning_rate=2e-05"
+    )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from tests.finetune.records import points
@@ -19,6 +20,16 @@ def test_validation_loss_at_three_times_the_training_loss_and_rising_stops() -> 
     assert (alarm.verdict.name, alarm.verdict.status, alarm.stops) == ("overfitting", "fail", True)
     assert alarms((2.0, 2.0), (0.1, 0.3)) == []  # still the best: nothing is lost yet
     assert alarms((2.0, 2.0), (0.001, 0.01), (0.0001, 0.012)) == []  # both are next to nothing
+
+
+def test_samples_that_lose_their_form_are_a_warning_that_stops_nothing() -> None:
+    made = [restored_point(one) for one in points((2.0, 2.0), (1.0, 1.1), (0.8, 1.0), (0.7, 0.9))]
+    shares = (0.0, 1.0, 2 / 3, 1 / 3)
+    shown = [replace(point, valid_share=share) for point, share in zip(made, shares, strict=True)]
+    assert [judge(shown[:n], patience=3) for n in (2, 3)] == [[], []]
+    (alarm,) = judge(shown, patience=3)
+    assert (alarm.verdict.name, alarm.verdict.status, alarm.stops) == ("valid_samples", "warn", False)
+    assert alarm.verdict.reason == "33 % of sampled outputs are valid, and 100 % were"
 
 
 def test_patience_ends_without_blame() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firstfault.errors import InputError
-from firstfault.finetune.data import Row, convert
+from firstfault.finetune.data import Row, convert, record
 
 
 def rows(number: int, seed: int = 0) -> tuple[Row, ...]:
@@ -24,8 +24,10 @@ def rows(number: int, seed: int = 0) -> tuple[Row, ...]:
 def planned(tiny: Path, home: Path, training: int = 32, **given: Any) -> Any:
     from firstfault.finetune.train import plan
 
-    values = {"replay": 0.0, "epochs": 2, "batch_size": 8, "checks": 2, "rank": 4, "learning_rate": 1e-2}
-    return plan(rows(training), rows(8, seed=1), model=str(tiny), home=home, given={**values, **given})
+    values = {"replay": 0.0, "epochs": 2, "batch_size": 8, "checks": 2, "learning_rate": 1e-2, **given}
+    if values.get("method") != "full":
+        values.setdefault("rank", 4)
+    return plan(rows(training), rows(8, seed=1), model=str(tiny), home=home, given=values)
 
 
 def run(made: Any, folder: Path, **options: Any) -> Any:
@@ -41,14 +43,14 @@ def test_it_learns_and_the_best_adapter_is_kept(tiny: Path, tmp_path: Path) -> N
     assert done.points[0].step == 0
     assert done.points[-1].validation_loss < 0.8 * done.points[0].validation_loss
     assert done.best == min(done.points, key=lambda point: point.validation_loss)
-    assert (done.peft / "adapter_model.safetensors").is_file()
+    assert (done.folder / "adapter_model.safetensors").is_file()
 
 
 def test_the_same_data_give_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
     made = planned(tiny, tmp_path)
     one, two = run(made, tmp_path / "a"), run(made, tmp_path / "b")
     assert one.points == two.points
-    files = [done.peft / "adapter_model.safetensors" for done in (one, two)]
+    files = [done.folder / "adapter_model.safetensors" for done in (one, two)]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -69,7 +71,56 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tiny: Path, tmp_path: P
     again = run(made, tmp_path / "killed")
     assert again.points == whole.points
     file = "adapter_model.safetensors"
-    assert (again.peft / file).read_bytes() == (whole.peft / file).read_bytes()
+    assert (again.folder / file).read_bytes() == (whole.folder / file).read_bytes()
+
+
+def test_every_weight_can_be_trained_and_killed_and_held_back_too(tiny: Path, tmp_path: Path) -> None:
+    from firstfault.finetune.train import Trainer
+
+    lora = Trainer(planned(tiny, tmp_path), tmp_path)
+    made = planned(tiny, tmp_path, method="full", learning_rate=3e-3)
+    free = Trainer(made, tmp_path)
+    assert made.recipe.rank == 0
+    weights = sum(p.numel() for p in free.model.parameters())
+    assert sum(p.numel() for p in free.model.parameters() if p.requires_grad) == weights
+    held = Trainer(replace(made, recipe=replace(made.recipe, kl=50.0)), tmp_path)
+    costs = [one.estimate().memory_bytes for one in (lora, free, held)]
+    assert costs[0] < costs[1]
+    assert costs[2] == costs[1] + 4 * weights
+    whole = run(made, tmp_path / "whole")
+
+    def kill(now: Any) -> None:
+        if now.step == 5 and now.point is None:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(made, tmp_path / "killed", listen=kill)
+    again = run(made, tmp_path / "killed")
+    assert again.points == whole.points
+    files = [one.folder / "model.safetensors" for one in (whole, again)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    back = run(held.plan, tmp_path / "held")
+    drop = [one.points[0].validation_loss - one.points[-1].validation_loss for one in (whole, back)]
+    assert drop[1] < 0.7 * drop[0]
+
+
+def test_a_plan_alone_leaves_nothing_behind(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.cli.conftest import execute
+
+    files = {}
+    for name, number, seed in (("train", 32, 0), ("held", 8, 1)):
+        files[name] = tmp_path / f"{name}.jsonl"
+        files[name].write_text("".join(json.dumps(record(row)) + "\n" for row in rows(number, seed=seed)))
+    home = ("--home", tmp_path / "home", "finetune")
+    given = ("train", files["train"], "--validation", files["held"], "--model", tiny, "--anyway")
+    assert execute(*home, *given, "--set", "replay=0", "--set", "method=full", "--plan", "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["recipe"]["method"] == "full"
+    assert "every weight of" in err
+    assert execute(*home, "runs") == 3
+    assert not (tmp_path / "home" / "finetune" / "runs").exists()
 
 
 def test_a_rate_beyond_all_measure_is_stopped(tiny: Path, tmp_path: Path) -> None:
@@ -155,14 +206,15 @@ def test_the_line_records_every_step_and_goes_on_after_a_crash(tiny: Path, tmp_p
     from firstfault.finetune.runs import open_runs
 
     made = planned(tiny, tmp_path)
-    record, trainer = line.begin(tmp_path, made)
+    trainer = line.prepare(made)
+    begun = line.begin(tmp_path, trainer)
 
     def kill(now: Any) -> None:
         if now.step == 5 and now.point is None:
             raise KilledError
 
     with pytest.raises(KilledError):
-        line.train(tmp_path, record, trainer, listen=kill)
+        line.train(tmp_path, begun, trainer, listen=kill)
     store = open_runs(tmp_path)
     found = store.get("last")
     assert (found.status, found.record["points"][-1]["step"]) == ("training", 4)
@@ -171,8 +223,6 @@ def test_the_line_records_every_step_and_goes_on_after_a_crash(tiny: Path, tmp_p
     assert (done.status, done.record["points"][-1]["step"]) == ("trained", 8)
     with pytest.raises(InputError, match="has ended"):
         line.resume(tmp_path, done)
-    with pytest.raises(InputError, match="no GGUF file"):
-        line.measure(tmp_path, done)
     verdicts = {verdict.name: verdict.status for verdict in line.judge(tmp_path, done)}
     assert verdicts["measured"] == "fail"
     with pytest.raises(InputError, match="is not released: measured"):

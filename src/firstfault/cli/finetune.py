@@ -177,13 +177,17 @@ def train(
         ),
     ] = None,
     template: Annotated[
-        Path | None, typer.Option(help="Chat template (Jinja) instead of the model's own.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Chat template (Jinja) instead of the model's own."),
     ] = None,
     anyway: Annotated[bool, typer.Option(help="Train though the data would fail the gate.")] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a LoRA adapter: recipe and estimate first, then with guards; exit 1 when a guard ended it."""
+    """Train a LoRA adapter, or every weight (--set method=full); exit 1 when a guard ended it.
+
+    Recipe and estimate come first; guards watch it on the way.
+    """
     from firstfault.cli import render, render_finetune
     from firstfault.cli.progress import case_progress
     from firstfault.cli.state import pairs
@@ -204,7 +208,7 @@ def train(
     else:
         held = read_dataset(validation).rows
     err = render.console(stderr=True)
-    with case_progress("general examples for replay") as bar:
+    with case_progress("replay made by the base model", unit="texts", at_once=False) as bar:
         made = plan(
             rows,
             held,
@@ -224,14 +228,17 @@ def train(
             f"The data would fail the gate ({names}); nothing was trained.",
             hint="Clean them (firstfault finetune clean), or train --anyway.",
         )
-    run, trainer = line.begin(home, made)
+    trainer = line.prepare(made)
     estimate = trainer.estimate()
-    render_finetune.plan(err, made, estimate, run.id)
+    render_finetune.plan(err, made, estimate)
     if plan_only:
         if as_json:
-            print_json({"run_id": run.id, **made.document(), "estimate": dataclasses.asdict(estimate)})
+            print_json({**made.document(), "estimate": dataclasses.asdict(estimate)})
         return
-    done = line.train(home, run, trainer, listen=render_finetune.listener(err))
+    begun = line.begin(home, trainer)
+    err.print(f"  run {begun.id}; if it is interrupted: firstfault finetune resume {begun.id}")
+    with render_finetune.listener(err) as listen:
+        done = line.train(home, begun, trainer, listen=listen)
     _trained(done, as_json=as_json)
 
 
@@ -244,7 +251,9 @@ def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> 
     home = state(context).config.home
     found = _run(context, run)
     trainer = line.resume(home, found)
-    done = line.train(home, found, trainer, listen=render_finetune.listener(render.console(stderr=True)))
+    before = found.record.get("points", ())
+    with render_finetune.listener(render.console(stderr=True), before) as listen:
+        done = line.train(home, found, trainer, listen=listen)
     _trained(done, as_json=as_json)
 
 
@@ -260,15 +269,33 @@ def _trained(done: "TrainingRun", *, as_json: bool) -> None:
 
 
 @group.command()
-def bench(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
-    """Measure abilities, task and serving with the adapter and without it, item by item."""
+def bench(
+    context: typer.Context,
+    run: Run = "last",
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Tasks of lm-eval to measure as well: NAME,... (mmlu, arc_easy, yours)."),
+    ] = None,
+    tasks_path: Annotated[
+        Path | None, typer.Option(help="Folder with task YAML files of your own, as lm-eval reads them.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Samples of each lm-eval task, at most.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure abilities, task and serving with the base model and the tuned one, item by item."""
     from firstfault.cli import render, render_finetune
     from firstfault.cli.progress import trial_progress
+    from firstfault.errors import InputError
     from firstfault.finetune import line
+    from firstfault.finetune.harness import Tasks
 
+    names = tuple(dict.fromkeys(name.strip() for name in (tasks or "").split(",") if name.strip()))
+    if not names and (tasks_path is not None or limit is not None):
+        raise InputError("No task is named.", hint="Name them: --tasks NAME,...")
     home = state(context).config.home
-    with trial_progress() as told:
-        done = line.measure(home, _run(context, run), told=told)
+    with trial_progress("measuring") as told:
+        wanted = Tasks(names=names, folder=tasks_path, limit=limit) if names else None
+        done = line.measure(home, _run(context, run), tasks=wanted, told=told)
     if as_json:
         print_json({"run_id": done.id, "bench": done.record["bench"]})
         return
@@ -295,9 +322,11 @@ def gate(context: typer.Context, run: Run = "last", as_json: Json = False) -> No
     else:
         out = render.console()
         render.verdicts(out, verdicts)
-        out.print(
-            "every gate passed" if passed(verdicts) else f"next: firstfault finetune diagnose {found.id}"
-        )
+        if passed(verdicts):
+            out.print(f"every gate passed; next: firstfault finetune release {found.id} NAME")
+        else:
+            step = "diagnose" if found.record.get("bench") else "bench"
+            out.print(f"next: firstfault finetune {step} {found.id}")
     if not passed(verdicts):
         raise typer.Exit(1)
 
@@ -328,6 +357,24 @@ def release(
 
 
 @group.command()
+def export(
+    context: typer.Context,
+    run: Run,
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    as_json: Json = False,
+) -> None:
+    """Copy what a run learnt for a server of your own, if every gate passes: PEFT adapter or full model."""
+    from firstfault.finetune import line
+
+    made = line.export(state(context).config.home, _run(context, run), out, licence=licence)
+    if as_json:
+        print_json({"folder": str(made)})
+        return
+    typer.echo(f'{made}: load it in your server, then [generator] kind = "openai" with its name there')
+
+
+@group.command()
 def diagnose(
     context: typer.Context,
     run: Run = "last",
@@ -338,14 +385,20 @@ def diagnose(
 ) -> None:
     """Name the first fault of a training run, with evidence and a fix; exit 1 when there is one."""
     from firstfault.cli import render, render_finetune
+    from firstfault.cli.progress import trial_progress
     from firstfault.finetune import line
 
     found = _run(context, run)
-    made, tried = line.diagnose(state(context).config.home, found, trial=trial)
+    home = state(context).config.home
+    if trial:
+        with trial_progress("short trainings") as told:
+            made, tried = line.diagnose(home, found, trial=True, told=told)
+    else:
+        made, tried = line.diagnose(home, found)
     if as_json:
         print_json({**dataclasses.asdict(made), "trials": [dataclasses.asdict(one) for one in tried]})
     else:
-        render_finetune.diagnosis(render.console(), made, tried)
+        render_finetune.diagnosis(render.console(), made, tried, wanted=trial)
     if not made.healthy:
         raise typer.Exit(1)
 

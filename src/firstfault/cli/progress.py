@@ -78,8 +78,10 @@ def ingest_progress() -> Iterator["Callable[[Progress], None]"]:
 
 
 @contextmanager
-def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], None]]:
-    """A bar over cases."""
+def case_progress(
+    doing: str = "evaluating", *, unit: str = "cases", at_once: bool = True
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar over cases; without `at_once` it is shown from the first one that is done."""
     from rich import progress as bars
     from rich.console import Console
 
@@ -87,13 +89,13 @@ def case_progress(doing: str = "evaluating") -> Iterator[Callable[[int, int], No
         bars.TextColumn("  {task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
-        bars.TextColumn("cases"),
+        bars.TextColumn(unit),
         bars.TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    task = bar.add_task(doing, total=None)
+    task = bar.add_task(doing, total=None, visible=at_once)
     with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
 @contextmanager

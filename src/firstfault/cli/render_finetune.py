@@ -1,6 +1,7 @@
 """How fine-tuning looks in a terminal: findings with their rows, recipes, curves, gates, diagnoses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -9,10 +10,12 @@ from rich.text import Text
 from firstfault.cli.render import plain, verdicts
 
 if TYPE_CHECKING:
-    from firstfault.finetune.diagnose import Intervention, RunDiagnosis
+    from firstfault.finetune.diagnose import RunDiagnosis
     from firstfault.finetune.doctor import Examination
+    from firstfault.finetune.guards import Point
     from firstfault.finetune.runs import TrainingRun
     from firstfault.finetune.train import Estimate, Plan, Progress
+    from firstfault.finetune.trials import Intervention
 
 WIDEST = 110
 """Characters of a detail that are shown."""
@@ -42,17 +45,29 @@ def examination(out: Console, made: "Examination", *, rows: int) -> None:
         out.print(Text("nothing forbids training", style="green"))
 
 
-def plan(out: Console, made: "Plan", estimate: "Estimate", run_id: str) -> None:
-    """What will be trained on what, every value with its origin, and what it will cost."""
-    out.print(Text(f"{run_id}: {made.base.name}", style="bold"))
+def plan(out: Console, made: "Plan", estimate: "Estimate") -> None:
+    """What it will cost, what will be trained on what, every value with its origin."""
+    what = "every weight of" if made.recipe.method == "full" else "a LoRA adapter for"
+    out.print(Text(f"{what} {made.base.name}", style="bold"))
+    steps = f"{estimate.steps:,} steps of {estimate.seconds_a_step:.2g} s, and measurements between them"
+    memory = f"about {size(estimate.memory_bytes)} of memory"
+    out.print(f"  about {duration(estimate.seconds)} on {estimate.device}: {steps}; {memory}")
     dropped = f", {made.dropped:,} dropped for nothing to learn" if made.dropped else ""
     held, replayed = len(made.validation), len(made.replay)
     out.print(f"  {len(made.training):,} examples, {held:,} held out, {replayed:,} for replay{dropped}")
     settings(out, made.recipe.document()["settings"])
-    minutes = estimate.seconds / 60
-    memory = f"about {estimate.memory_bytes / 2**30:.1f} GB of memory"
-    steps = f"{estimate.steps:,} steps of {estimate.seconds_a_step:.1f} s"
-    out.print(f"  about {minutes:,.0f} min on {estimate.device}: {steps}; {memory}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds below two minutes, then minutes, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(number: int) -> str:
+    """Bytes as MB or GB."""
+    return f"{number / 2**20:,.0f} MB" if number < 2**30 else f"{number / 2**30:,.1f} GB"
 
 
 def settings(out: Console, found: Sequence[Mapping[str, Any]]) -> None:
@@ -64,45 +79,86 @@ def settings(out: Console, found: Sequence[Mapping[str, Any]]) -> None:
         out.print(line)
 
 
-def listener(out: Console) -> "Callable[[Progress], None]":
-    """Prints each measurement and alarm as it comes, and between them where the training is."""
+@contextmanager
+def listener(
+    out: Console, points: Sequence[Mapping[str, Any]] = ()
+) -> "Iterator[Callable[[Progress], None]]":
+    """Prints each measurement and alarm as it comes; in a terminal with bar and curves below them.
 
-    def listen(now: "Progress") -> None:
-        if now.point is not None:
-            point = now.point
-            skills = ", ".join(f"{axis} {value:.2f}" for axis, value in point.abilities.items())
-            valid = "" if point.valid_share is None else f", valid {100 * point.valid_share:.0f} %"
-            out.print(
-                f"  step {point.step:>5}/{now.steps}  training {point.train_loss:.3f}  "
-                f"validation {point.validation_loss:.3f}  {skills}{valid}"
-            )
-        elif now.alarm is not None:
-            style = "red" if now.alarm.verdict.status == "fail" else "yellow"
-            out.print(Text(f"  ! {now.alarm.verdict.name}: {now.alarm.verdict.reason}", style=style))
+    `points` are those from before an interruption.
+    """
+    from rich import progress as bars
+    from rich.console import Group
+    from rich.live import Live
 
-    return listen
+    seen = list(points)
+    bar = bars.Progress(
+        bars.TextColumn("  step {task.completed}/{task.total}, loss {task.fields[loss]}"),
+        bars.BarColumn(),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
+        console=out,
+    )
+    task = bar.add_task("training", total=None, loss="–")
+
+    with Live(console=out, transient=True, refresh_per_second=4) as live:
+
+        def listen(now: "Progress") -> None:
+            if now.point is not None:
+                seen.append({"step": now.point.step, **_losses(now.point)})
+                out.print(f"  {_point(now)}", highlight=False)
+            elif now.alarm is not None:
+                style = "red" if now.alarm.verdict.status == "fail" else "yellow"
+                out.print(Text(f"  ! {now.alarm.verdict.name}: {now.alarm.verdict.reason}", style=style))
+            if now.loss is not None:
+                bar.update(task, loss=f"{now.loss:.3f}")
+            bar.update(task, completed=now.step, total=now.steps)
+            live.update(Group(*(Text(line) for line in drawn(seen)), bar))
+
+        yield listen
+
+
+def _losses(point: "Point") -> dict[str, float]:
+    return {"validation_loss": point.validation_loss, "train_loss": point.train_loss}
+
+
+def _point(now: "Progress") -> str:
+    assert now.point is not None
+    point = now.point
+    skills = "".join(f"  {axis} {value:.2f}" for axis, value in point.abilities.items())
+    valid = "" if point.valid_share is None else f"  valid {100 * point.valid_share:.0f} %"
+    losses = f"training {point.train_loss:.3f}  validation {point.validation_loss:.3f}"
+    return f"step {point.step:>5}/{now.steps}  {losses}{skills}{valid}"
 
 
 def trained(out: Console, run: "TrainingRun") -> None:
     """The curves of a run, its alarms, and what to do next."""
     record = run.record
-    points = record.get("points") or []
-    out.print(Text(f"{run.id}: {run.status}, {record.get('seconds', 0) / 60:.1f} min", style="bold"))
-    for line in curves(
+    out.print(Text(f"{run.id}: {run.status}, {duration(record.get('seconds', 0))}", style="bold"))
+    for line in drawn(record.get("points") or []):
+        out.print(Text(line))
+    for alarm in record.get("alarms") or []:
+        verdict = alarm["verdict"]
+        out.print(Text(f"  ! step {alarm['step']}, {verdict['name']}: {verdict['reason']}", style="yellow"))
+    what = "weights" if record["recipe"].get("method") == "full" else "adapter"
+    if record.get("best") is not None:
+        out.print(f"  kept: the {what} of step {record['best']}, where validation loss was lowest")
+    elif run.status != "training":
+        out.print(
+            Text(f"  nothing beat the base model: the {what} of the last step can be looked at", style="red")
+        )
+    step = "resume" if run.status == "training" else "bench" if run.status == "trained" else "diagnose"
+    out.print(Text(f"  next: firstfault finetune {step} {run.id}", style="cyan"))
+
+
+def drawn(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The curves of recorded measurements."""
+    return curves(
         [point["step"] for point in points],
         {
             "validation": [point["validation_loss"] for point in points],
             "training": [point["train_loss"] for point in points],
         },
-    ):
-        out.print(Text(line))
-    for alarm in record.get("alarms") or []:
-        verdict = alarm["verdict"]
-        out.print(Text(f"  ! step {alarm['step']}, {verdict['name']}: {verdict['reason']}", style="yellow"))
-    if record.get("best") is not None:
-        out.print(f"  kept: the adapter of step {record['best']}")
-    step = "resume" if run.status == "training" else "bench" if run.status == "trained" else "diagnose"
-    out.print(Text(f"  next: firstfault finetune {step} {run.id}", style="cyan"))
+    )
 
 
 def curves(
@@ -131,20 +187,31 @@ def curves(
 def measured(out: Console, run: "TrainingRun") -> None:
     """The benchmark table: without the adapter, with it, and the interval of the difference."""
     bench = run.record["bench"]
-    out.print(Text(f"{'':<16}{'base':>9}{'adapter':>9}   difference (95 %)            p    n", style="bold"))
+    widest = max(14, *(len(one["name"]) for one in (*bench["task"], *bench["axes"])))
+    head = f"{'base':>9}{'tuned':>9}   difference (95 %)            p    n"
+    out.print(Text(f"{'':<{widest + 2}}{head}", style="bold"))
     for one in (*bench["task"], *bench["axes"]):
         interval = "" if one["ci_low"] is None else f"[{one['ci_low']:+.3f}, {one['ci_high']:+.3f}]"
         out.print(
-            f"  {one['name']:<14}{one['before']:>9.3f}{one['after']:>9.3f}   "
+            f"  {one['name']:<{widest}}{one['before']:>9.3f}{one['after']:>9.3f}   "
             f"{one['delta']:+.3f} {interval:<19}{one['p_value']:>8.4f}{one['n']:>5}",
             highlight=False,
         )
     out.print(f"  {100 * bench['changed']:.0f} % of the held-out outputs differ from the base model's")
+    if not bench.get("served", True):
+        out.print("  measured on the weights: there is no GGUF file that the embedded runtime could serve")
+    if bench.get("lm_eval"):
+        out.print(f"  lm-eval {bench['lm_eval']['version']}, every sample: {run.folder / 'lm-eval'}")
     out.print(Text(f"  next: firstfault finetune gate {run.id}", style="cyan"))
 
 
-def diagnosis(out: Console, made: "RunDiagnosis", tried: "Sequence[Intervention]") -> None:
-    """The first fault with its evidence and remedy, then what else was seen."""
+def diagnosis(
+    out: Console, made: "RunDiagnosis", tried: "Sequence[Intervention]", *, wanted: bool = False
+) -> None:
+    """The first fault with its evidence and remedy, then what else was seen.
+
+    `wanted`: a trial was asked for.
+    """
     if made.healthy:
         out.print(Text(f"{made.run_id}: every gate passed", style="green"))
         return
@@ -161,8 +228,9 @@ def diagnosis(out: Console, made: "RunDiagnosis", tried: "Sequence[Intervention]
         if fault.remedy.command:
             out.print(Text(f"       {fault.remedy.command}", style="cyan"))
     for one in tried:
+        rows = f", {one.dropped:,} rows left out or mended" if one.dropped else ""
         word = "confirmed" if one.confirmed else "not confirmed"
-        out.print(
-            f"  {word} in {one.steps} steps: {one.symptom} {one.without:.3f} as it was, "
-            f"{one.with_patch:.3f} with the fix"
-        )
+        out.print(f"trial of {one.cause}: {word} in {one.steps} steps{rows}")
+        out.print(f"  {one.symptom} {one.without:.3f} as it was, {one.with_patch:.3f} with the fix")
+    if wanted and not tried:
+        out.print(f"no trial: a short training cannot show what would mend {made.primary.cause}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, delete, insert, select, update
 
 from firstfault.collection.database import reading, writing
+from firstfault.collection.lookup import find
 from firstfault.collection.schema import run_cases, runs
-from firstfault.errors import InputError
 from firstfault.types import CaseResult, Run
 
 if TYPE_CHECKING:
@@ -89,22 +89,8 @@ class RunStore:
         Raises:
             InputError: there is no such run, or several.
         """
-        query = select(runs.c.id, runs.c.record).order_by(runs.c.at.desc(), runs.c.id.desc())
-        if run_id == "last":
-            query = query.where(runs.c.finished).limit(1)
-        else:
-            query = query.where(runs.c.id.startswith(run_id, autoescape=True)).limit(3)
-        with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        rows = [row for row in rows if row.id == run_id] or list(rows)
-        if not rows or not run_id:
-            raise InputError(f"No run '{run_id}'.", hint="`firstfault runs` lists them.")
-        if len(rows) > 1:
-            raise InputError(
-                f"Several runs begin with '{run_id}': {', '.join(row.id for row in rows)}.",
-                hint="Give more of the id.",
-            )
-        return _decode_run(rows[0].record)
+        row = find(self._engine, runs, run_id, what="run", listed_by="firstfault runs", last=runs.c.finished)
+        return _decode_run(row.record)
 
     def newest(self, *, limit: int = 20) -> Sequence[Run]:
         """Runs, newest first."""

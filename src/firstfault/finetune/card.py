@@ -11,9 +11,11 @@ def card(
 ) -> str:
     """The card of a release."""
     base, data = record["base"], record["data"]
+    full = record["recipe"].get("method") == "full"
+    what = "Every weight of" if full else "A LoRA adapter for"
     parts = [
         f"# {name}",
-        f"A LoRA adapter for **{base['name']}**, trained by Firstfault (run `{run_id}`).",
+        f"{what} **{base['name']}**, trained by Firstfault (run `{run_id}`).",
         "## Data",
         f"{data['training']:,} examples, {data['validation']:,} held out, {data['replay']:,} general ones "
         f"for replay. SHA-256 of the conversations: `{data['digest']}`.",
@@ -60,7 +62,7 @@ def _measured(bench: Mapping[str, Any] | None) -> str:
         )
         for one in (*bench["task"], *bench["axes"])
     ]
-    return _table(("measure", "base", "adapter", "95 % of the difference", "p", "n"), rows)
+    return _table(("measure", "base", "tuned", "95 % of the difference", "p", "n"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -1,16 +1,15 @@
 """What broke first in a training run: its records in, the earliest fault with evidence and remedy out.
 
 The stages are asked in the order in which a fault travels: data, recipe, fit, forget, serve, format. A cause
-is named only where its own evidence was seen; a short training with one thing changed can confirm it.
+is named only where its own evidence was seen; a short training with the fix (`trials`) can confirm it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from firstfault.diagnose.playbook import Playbook
-from firstfault.finetune.gates import MOST_DROP, gate, passed
+from firstfault.finetune.gates import gate, passed
 from firstfault.finetune.guards import (
     FLOOR,
     LEAST_RISE,
@@ -24,15 +23,10 @@ from firstfault.finetune.guards import best as best_of
 from firstfault.finetune.runs import TrainingRun
 from firstfault.types import Remedy, Verdict
 
-if TYPE_CHECKING:
-    from firstfault.finetune.train import Plan
-
 FEW_TO_OVERFIT = 100
 """Examples below which overfitting is the fault of the data, whatever the recipe."""
 RATE_FACTOR = 4.0
 """Of the usual rate for the size of the model, beyond which a rate is high."""
-TRIAL_STEPS = 16
-"""Of a training that checks a cause."""
 
 _OF_DATA = (
     ("leakage", "leakage"),
@@ -111,6 +105,8 @@ def diagnose(run: TrainingRun, playbook: Playbook | None = None) -> RunDiagnosis
     if not faults:
         names = ", ".join(sorted(seen.failed))
         unknown = f"{names} failed, and no cause shows. Next: firstfault finetune bench {run.id}"
+        if run.status == "training":
+            unknown = f"It has not ended. Next: firstfault finetune resume {run.id}"
     return RunDiagnosis(
         run_id=run.id,
         healthy=False,
@@ -242,6 +238,8 @@ def _patch(cause: str, seen: _Seen) -> dict[str, Any]:
         return {"epochs": max(1, round(lowest.epoch))} if lowest else {}
     if cause == "catastrophic_forgetting":
         return {"learning_rate": _usual(seen) / 2, "replay": min(0.5, 2 * max(seen.value("replay"), 0.15))}
+    if cause == "overfitting" and not seen.value("rank"):
+        return {"learning_rate": _usual(seen) / 2}
     if cause == "overfitting":
         return {"rank": max(4, seen.value("rank") // 2), "dropout": 0.1}
     return {}
@@ -251,6 +249,8 @@ def _command(cause: str, run: TrainingRun, seen: _Seen) -> str:
     patch = _patch(cause, seen)
     if patch:
         options = " ".join(f"--set {name}={value:g}" for name, value in patch.items())
+        if seen.record["recipe"].get("method") == "full":
+            options = f"--set method=full {options}"
         return f"firstfault finetune train DATA {options}"
     if cause in {"leakage", "duplicates", "inconsistent_format"}:
         return "firstfault finetune clean DATA --validation HELD --out CLEANED"
@@ -259,83 +259,3 @@ def _command(cause: str, run: TrainingRun, seen: _Seen) -> str:
     if cause == "adapter_not_applied":
         return f"firstfault finetune bench {run.id}"
     return "firstfault finetune train DATA"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intervention:
-    """A short training with one thing changed, beside the same without the change."""
-
-    cause: str
-    patch: Mapping[str, Any]
-    steps: int
-    symptom: str
-    """The measure by which they are compared."""
-    without: float
-    with_patch: float
-    confirmed: bool
-    """Whether the symptom went with the change."""
-
-
-def intervene(
-    made: "Plan", fault: Fault, folder: Path, *, told: Callable[[str, int, int], None] | None = None
-) -> Intervention | None:
-    """Train a few steps as recorded and with the patch of a fault; None for a fault that no value repairs.
-
-    The symptom is the ability that fell furthest, else the validation loss.
-    """
-    from firstfault.finetune.train import Trainer
-
-    patch = dict(fault.remedy.patch)
-    if not patch:
-        return None
-    ends: list[Point] = []
-    starts: list[Point] = []
-    for number, changes in enumerate(({}, patch)):
-        values: dict[str, Any] = {**changes, "checks": TRIAL_STEPS, "patience": 99}
-        recipe = replace(made.recipe, **values)
-        place = folder / f"trial-{number}"
-        place.mkdir(parents=True, exist_ok=True)
-        trainer = Trainer(replace(made, recipe=recipe), place)
-        trainer.steps = min(trainer.steps, TRIAL_STEPS)
-        if told:
-            told("training as it was" if number == 0 else "training with the remedy", number, 2)
-        points = trainer.run().points
-        starts.append(points[0])
-        ends.append(points[-1])
-    drops = {
-        axis: (starts[0].abilities[axis] - ends[0].abilities[axis]) / starts[0].abilities[axis]
-        for axis in starts[0].abilities
-        if starts[0].abilities[axis] > 0
-    }
-    axis = max(drops, key=lambda one: (drops[one], one), default="")
-    if axis and drops[axis] > MOST_DROP:
-        before, after = ends[0].abilities[axis], ends[1].abilities[axis]
-        saved = (after - before) / (starts[0].abilities[axis] - before)
-        return Intervention(
-            cause=fault.cause,
-            patch=patch,
-            steps=TRIAL_STEPS,
-            symptom=axis,
-            without=before,
-            with_patch=after,
-            confirmed=saved >= 0.5,
-        )
-    before, after = ends[0].validation_loss, ends[1].validation_loss
-    return Intervention(
-        cause=fault.cause,
-        patch=patch,
-        steps=TRIAL_STEPS,
-        symptom="validation loss",
-        without=before,
-        with_patch=after,
-        confirmed=after < before * (1 - LEAST_RISE),
-    )
-
-
-def confirmed(made: RunDiagnosis, done: Sequence[Intervention]) -> RunDiagnosis:
-    """The diagnosis with causes that an intervention confirmed marked as verified."""
-    sure = {one.cause for one in done if one.confirmed}
-    findings = tuple(
-        replace(fault, verified=True) if fault.cause in sure else fault for fault in made.findings
-    )
-    return replace(made, findings=findings, primary=findings[0] if findings else None)

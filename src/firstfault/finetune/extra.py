@@ -11,8 +11,8 @@ _SPINS = "1000"
 PACKAGES = ("torch", "transformers", "peft", "gguf")
 
 
-def load(name: str) -> Any:
-    """A package of the `finetune` extra.
+def load(name: str, extra: str = "finetune") -> Any:
+    """A package of an extra.
 
     Raises:
         MissingError: it is not installed.
@@ -27,7 +27,7 @@ def load(name: str) -> Any:
         package: Any = importlib.import_module(name)
     except ImportError as error:
         raise MissingError(
-            f"Training needs {name}, which is not installed.", hint="pip install 'firstfault[finetune]'"
+            f"This needs {name}, which is not installed.", hint=f"pip install 'firstfault[{extra}]'"
         ) from error
     if name == "transformers":
         package.utils.logging.disable_progress_bar()

@@ -117,7 +117,7 @@ def _applied(made: Bench) -> Verdict:
         limit=0.0,
         reason=f"{100 * made.changed:.0f} % of the held-out outputs differ from the base model's"
         if ok
-        else "every held-out output equals the base model's: the adapter is not applied",
+        else "every held-out output equals the base model's: what was learnt is not applied",
         remedy="" if ok else "Export the adapter again, and check the base model and the adapter's scale.",
     )
 
@@ -134,6 +134,13 @@ def _template(made: Bench) -> Verdict:
 
 
 def _export(made: Bench) -> Verdict:
+    if not made.served:
+        return Verdict(
+            name="export",
+            status="warn",
+            reason="the weights were measured, not what will serve them: there is no GGUF file to compare",
+            remedy="Ask the server a few held-out prompts, and compare with `samples` of this measurement.",
+        )
     if made.exported is None:
         return Verdict(
             name="export",

@@ -20,6 +20,8 @@ LEAST_ABILITY_DROP = 0.25
 """Absolute drop below which a change of a short probe is scatter."""
 ABILITY_DROP = 0.25
 """Relative drop of an ability probe at which training stops; the gate judges smaller ones on more items."""
+FORM_LEFT = 0.5
+"""Share of the most valid samples so far at which, or below, their loss is alarming."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,24 @@ def judge(points: Sequence[Point], *, patience: int, after: int | None = None) -
                     remedy="A lower learning rate, and replay of general examples.",
                 )
             )
-    return found
+    return [*found, *_form(points)]
+
+
+def _form(points: Sequence[Point]) -> list[Alarm]:
+    """Sampled outputs that had the form and lost it; a few samples prove nothing, so training goes on."""
+    newest = points[-1]
+    most = max((point.valid_share or 0.0 for point in points[:-1]), default=0.0)
+    if newest.valid_share is None or not most or newest.valid_share > FORM_LEFT * most:
+        return []
+    verdict = Verdict(
+        name="valid_samples",
+        status="warn",
+        measured=round(newest.valid_share, 4),
+        limit=round(FORM_LEFT * most, 4),
+        reason=f"{100 * newest.valid_share:.0f} % of sampled outputs are valid, and {100 * most:.0f} % were",
+        remedy="Look at the samples of `firstfault finetune bench`; a lower learning rate if it stays.",
+    )
+    return [Alarm(step=newest.step, verdict=verdict, stops=False)]
 
 
 def not_finite(step: int) -> Alarm:

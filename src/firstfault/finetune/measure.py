@@ -1,25 +1,25 @@
-"""What an adapter changed: a training run in; abilities, task and serving with and without it, paired, out.
+"""What a training changed: base and tuned model in; abilities, task and serving of both, paired, out.
 
-Abilities are scored on the weights, the task through the runtime that serves the GGUF adapter: what is
-measured is what users get.
+Abilities are scored on the weights. The task is answered through the runtime that serves the GGUF adapter, so
+that what is measured is what users get; without a GGUF file, and for a full training, by the weights.
 """
 
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstfault.evaluate.statistics import paired, sign_flip_p
-from firstfault.finetune import abilities
-from firstfault.finetune.base import Base, load_model
+from firstfault.finetune import abilities, harness
+from firstfault.finetune.base import Base, load_model, load_tokenizer
 from firstfault.finetune.data import Row
-from firstfault.finetune.export import export_gguf
 from firstfault.finetune.extra import load
-from firstfault.finetune.generate import Writer
+from firstfault.finetune.generate import ServedWriter, WeightsWriter, Writer
 from firstfault.finetune.instructions import AXIS, MAX_TOKENS, instructions
-from firstfault.finetune.tokens import render
+from firstfault.finetune.tokens import greedy, render
 from firstfault.finetune.train import is_valid, open_tokenizer
 from firstfault.types import Message
 
@@ -77,7 +77,7 @@ def compare(name: str, before: Sequence[float], after: Sequence[float], *, highe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Everything that was measured on an adapter."""
+    """Everything that was measured on a tuned model."""
 
     axes: tuple[Paired, ...]
     """Abilities."""
@@ -87,80 +87,173 @@ class Bench:
     """Share of held-out outputs that differ from the base model's; 0 = the adapter does nothing."""
     exported: float | None
     """Mean share of equal characters, from the first, of outputs by the PEFT and by the GGUF adapter; None
-    where only one of them could be run."""
+    where they see other prompts, or nothing was served."""
     template_agrees: bool
     """Whether serving renders a prompt as training did."""
     samples: tuple[Mapping[str, str], ...]
     """A few held-out prompts with the expected answer, and both outputs."""
+    served: bool = True
+    """Whether the embedded runtime answered; otherwise the weights did."""
+    lm_eval: Mapping[str, Any] = field(default_factory=dict)
+    """Its `version` and the `limit` of samples, where tasks of it are among the axes; else empty."""
 
 
 Told = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What a training left in its folder."""
+
+    method: str
+    """`lora` or `full`."""
+    folder: Path
+    """What transformers load: `peft/`, or `model/` of a full training."""
+    gguf: Path
+    """The adapter for the embedded runtime; not there for a full training, or another architecture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """What one of the two models scored, item by item."""
+
+    abilities: Mapping[str, list[float]]
+    outputs: list[str]
+    instructions: list[float]
+    tasks: Mapping[str, harness.Scored]
+    exported: float | None = None
+
+
 def bench(
     base: Base,
-    peft: Path,
-    gguf: Path,
+    tuned: Tuned,
     held: Sequence[Row],
     *,
     schema: "Schema | None" = None,
     template: str | None = None,
     shape: str | None,
+    tasks: harness.Tasks | None = None,
     told: Told | None = None,
 ) -> Bench:
-    """Measure an adapter against its base model. Writes the GGUF adapter when it is not there.
+    """Measure a tuned model against its base model, one after the other. `tasks` are of lm-eval.
 
     Raises:
-        InputError: the base has no GGUF file, or the adapter cannot be written for llama.cpp.
-        MissingError: the extra is not installed.
+        InputError: lm-eval has no such task.
+        MissingError: an extra, or the data of a task, is missing.
     """
     tell = told or (lambda *_: None)
-    torch, peft_ = load("torch"), load("peft")
-    tokenizer = open_tokenizer(base, template)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
-        model = peft_.PeftModel.from_pretrained(load_model(base), str(peft)).eval()
-    if not gguf.exists():
-        export_gguf(peft, model.config, gguf)
-    items = abilities.battery()
-    tell("abilities", 0, 2)
-    with model.disable_adapter():
-        before = abilities.by_axis(items, abilities.score(model, tokenizer, items))
-    tell("abilities", 1, 2)
-    after = abilities.by_axis(items, abilities.score(model, tokenizer, items))
-    axes = [compare(axis, before[axis], after[axis], higher=axis != "perplexity") for axis in abilities.AXES]
+    if tasks is not None:
+        harness.require(tasks)  # before minutes are spent on the rest
     rows = list(held)[:TASK_ROWS]
-    longest = 24 + max(len(tokenizer(row.target)["input_ids"]) for row in rows)
-    with Writer(base) as plain, Writer(base, gguf) as tuned:
-        agrees = all(
-            plain.generator.render(row.messages[:-1]).removeprefix("<s>")
-            == render(tokenizer, row.messages[:-1])
-            for row in rows[:COMPARED]
+    tokenizer = open_tokenizer(base, template)
+    served = base.gguf is not None and tuned.gguf.exists()
+    agrees = _agrees(base, tuned, tokenizer, rows[:COMPARED], served=served)
+    sides = []
+    for plain in (True, False):
+        name = "base model" if plain else "tuned model"
+        model = load_model(base) if plain else _load_tuned(base, tuned)
+        sides.append(
+            _side(
+                model,
+                tokenizer,
+                rows,
+                writer=_writer(base, tuned, model, tokenizer, plain=plain, served=served),
+                compared=() if plain or not (served and agrees) else rows[:COMPARED],
+                tasks=tasks,
+                tell=partial(_told, tell, name),
+            )
         )
-        outputs: list[tuple[str, str]] = []
-        for number, row in enumerate(rows):
-            tell("held-out examples", number, len(rows))
-            turns = row.messages[:-1]
-            outputs.append((plain.write(turns, max_tokens=longest), tuned.write(turns, max_tokens=longest)))
-        answered: list[tuple[float, float]] = []
-        for number, item in enumerate(instructions()):
-            tell("instructions", number, 24)
-            turns = (Message(role="user", content=item.prompt),)
-            said = [writer.write(turns, max_tokens=MAX_TOKENS) for writer in (plain, tuned)]
-            answered.append((float(item.holds(said[0])), float(item.holds(said[1]))))
-        axes.append(compare(AXIS, [one for one, _ in answered], [two for _, two in answered]))
-        exported = _exported(model, tokenizer, tuned, rows[:COMPARED], torch) if agrees else None
+        del model  # one of them at a time is in memory
+    one, two = sides
+    axes = [
+        compare(axis, one.abilities[axis], two.abilities[axis], higher=axis != "perplexity")
+        for axis in abilities.AXES
+    ]
+    axes.append(compare(AXIS, one.instructions, two.instructions))
+    for name, scored in one.tasks.items():
+        after = two.tasks[name]
+        label = f"{name}.{scored.metric}"
+        axes.append(compare(label, scored.values, after.values, higher=scored.higher_is_better))
+        if tasks is not None and tasks.log is not None:
+            harness.write_log(tasks.log, name, scored, after)
+    outputs = list(zip(one.outputs, two.outputs, strict=True))
     return Bench(
         axes=tuple(axes),
         task=tuple(_task(rows, outputs, schema, shape)),
         changed=sum(a != b for a, b in outputs) / len(outputs),
-        exported=exported,
+        exported=two.exported,
         template_agrees=agrees,
+        served=served,
         samples=tuple(
             {"prompt": row.question, "expected": row.target, "base": a, "tuned": b}
             for row, (a, b) in list(zip(rows, outputs, strict=True))[:5]
         ),
+        lm_eval={} if tasks is None else {"version": harness.version(), "limit": tasks.limit},
     )
+
+
+def _told(tell: Told, name: str, what: str, done: int, total: int) -> None:
+    tell(f"{name}: {what}", done, total)
+
+
+def _load_tuned(base: Base, tuned: Tuned) -> Any:
+    """The tuned weights, in evaluation mode."""
+    if tuned.method == "full":
+        return load_model(replace(base, folder=str(tuned.folder))).eval()
+    peft = load("peft")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+        return peft.PeftModel.from_pretrained(load_model(base), str(tuned.folder)).eval()
+
+
+def _writer(base: Base, tuned: Tuned, model: Any, tokenizer: Any, *, plain: bool, served: bool) -> Writer:
+    if not served or base.gguf is None:
+        return WeightsWriter(model, tokenizer)
+    return ServedWriter(base.gguf, None if plain else tuned.gguf)
+
+
+def _agrees(base: Base, tuned: Tuned, tokenizer: Any, rows: Sequence[Row], *, served: bool) -> bool:
+    """Whether prompts are rendered by what serves as they were in training."""
+    given = [row.messages[:-1] for row in rows]
+    trained = [render(tokenizer, turns) for turns in given]
+    if served and base.gguf is not None:
+        with ServedWriter(base.gguf) as writer:
+            return trained == [writer.generator.render(turns).removeprefix("<s>") for turns in given]
+    place = base.folder if tuned.method == "lora" else str(tuned.folder)
+    there = load_tokenizer(replace(base, folder=place))
+    return trained == [render(there, turns) for turns in given]
+
+
+def _side(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    *,
+    writer: Writer,
+    compared: Sequence[Row],
+    tasks: harness.Tasks | None,
+    tell: Told,
+) -> _Side:
+    items = abilities.battery()
+    tell("abilities", 0, 1)
+    scores = abilities.by_axis(items, abilities.score(model, tokenizer, items))
+    longest = 24 + max(len(tokenizer(row.target)["input_ids"]) for row in rows)
+    outputs, answered = [], []
+    with writer:
+        for number, row in enumerate(rows):
+            tell("held-out examples", number, len(rows))
+            outputs.append(writer.write(row.messages[:-1], max_tokens=longest))
+        asked = list(instructions())
+        for number, item in enumerate(asked):
+            tell("instructions", number, len(asked))
+            turns = (Message(role="user", content=item.prompt),)
+            answered.append(float(item.holds(writer.write(turns, max_tokens=MAX_TOKENS))))
+        exported = _exported(model, tokenizer, writer, compared) if compared else None
+    found: Mapping[str, harness.Scored] = {}
+    if tasks is not None:
+        tell("tasks of lm-eval", 0, 1)
+        found = harness.score(model, tokenizer, tasks)
+    return _Side(abilities=scores, outputs=outputs, instructions=answered, tasks=found, exported=exported)
 
 
 def _task(
@@ -205,21 +298,12 @@ def _word_f1(said: str, expected: str) -> float:
     return 2 * common / (one.total() + two.total()) if common else 0.0
 
 
-def _exported(model: Any, tokenizer: Any, tuned: Writer, rows: Sequence[Row], torch: Any) -> float:
+def _exported(model: Any, tokenizer: Any, tuned: Writer, rows: Sequence[Row]) -> float:
     shares: list[float] = []
     for row in rows:
-        ids = tokenizer(render(tokenizer, row.messages[:-1]), add_special_tokens=False)["input_ids"]
-        given = torch.tensor([ids], device=model.device)
-        with torch.inference_mode():
-            made = model.generate(
-                input_ids=given,
-                attention_mask=torch.ones_like(given),
-                max_new_tokens=COMPARED_TOKENS,
-                do_sample=False,
-                pad_token_id=tokenizer.pad_token_id or 0,
-            )
-        one = tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True).strip()
-        two = tuned.write(row.messages[:-1], max_tokens=COMPARED_TOKENS).strip()
+        turns = row.messages[:-1]
+        one = greedy(model, tokenizer, turns, max_tokens=COMPARED_TOKENS).strip()
+        two = tuned.write(turns, max_tokens=COMPARED_TOKENS).strip()
         same = next(
             (i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
         )

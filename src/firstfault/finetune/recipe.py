@@ -1,5 +1,6 @@
 """The recipe: how many examples, how large a model in; every value of the training, with its origin, out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -26,12 +27,15 @@ class Setting:
 class Recipe:
     """Everything that decides a training, beside data and model."""
 
+    method: str = "lora"
+    """`lora`: an adapter; `full`: every weight of the model."""
     learning_rate: float
     epochs: int
     batch_size: int
-    rank: int
-    alpha: int
-    dropout: float
+    rank: int = 0
+    alpha: int = 0
+    dropout: float = 0.0
+    """Of the adapter; 0 in a full training."""
     warmup: float
     """Share of the steps in which the rate rises."""
     clip: float
@@ -63,10 +67,34 @@ def restored(document: Mapping[str, Any]) -> Recipe:
 
 LORA_RATES = ((2e10, 2e-4), (float("inf"), 1e-4))
 """Parameters up to → learning rate of an adapter."""
+FULL = 0.1
+"""Of an adapter's rate, when every weight learns: they move together, and an adapter begins at zero."""
+SAVED = {"lora": "peft", "full": "model"}
+"""Method → folder of a run that holds what was learnt."""
+OF_LORA = ("rank", "alpha", "dropout")
+"""Values that only an adapter has."""
 EPOCHS = ((50, 10), (200, 4), (2_000, 2), (10**12, 1))
 """Examples up to → epochs; the best measurement counts, so more are a bound and no aim."""
 MEASUREMENTS = 10
 """Of the losses in one training, about."""
+
+BOUNDS = {
+    "learning_rate": (0, 1),
+    "epochs": (1, 1000),
+    "batch_size": (1, 4096),
+    "rank": (1, 1024),
+    "alpha": (1, 4096),
+    "dropout": (0, 0.9),
+    "warmup": (0, 1),
+    "clip": (1e-6, 1e12),
+    "longest": (8, 1_000_000),
+    "replay": (0, 0.9),
+    "kl": (0, 100),
+    "checks": (1, 1_000_000),
+    "patience": (1, 1000),
+    "seed": (0, 2**31),
+}
+"""Value → least and most that can be given."""
 
 
 def choose(
@@ -79,11 +107,19 @@ def choose(
     Raises:
         InputError: a name is unknown, or a value cannot be used.
     """
-    given = dict(given or {})
+    given = {name: _number(name, value) for name, value in (given or {}).items()}
     chosen: dict[str, tuple[Value, str]] = {}
+    method = str(given.get("method", "lora"))
+    if method not in SAVED:
+        raise InputError(f"There is no method '{method}'.", hint="Give --set method=lora or method=full.")
+    chosen["method"] = ("lora", "a small adapter; --set method=full trains every weight")
     rate = next(rate for most, rate in LORA_RATES if parameters <= most)
     size = f"{parameters / 1e6:,.0f}M parameters"
-    chosen["learning_rate"] = (rate, f"LoRA on {size}; training all weights would take a tenth of it")
+    chosen["learning_rate"] = (
+        (rate, f"LoRA on {size}; training every weight would take a tenth of it")
+        if method == "lora"
+        else (float(f"{rate * FULL:.3g}"), f"every one of {size}; an adapter would take ten times as much")
+    )
     epochs = next(epochs for most, epochs in EPOCHS if examples <= most)
     chosen["epochs"] = (epochs, f"for {examples:,} examples, at most: the best measurement counts")
     batch = 8 if examples >= 64 else max(1, min(4, examples))
@@ -91,16 +127,18 @@ def choose(
         int(batch),
         "small data need many steps" if batch < 8 else "enough for a calm gradient",
     )
-    rank = int(given.get("rank", 16))
-    chosen["rank"] = (16, "form and tone need few dimensions")
-    chosen["alpha"] = (2 * rank, "twice the rank, so that the rate keeps its meaning")
-    chosen["dropout"] = (0.05, "a little noise against learning by heart")
+    if method == "lora":
+        rank = int(given.get("rank", 16))
+        chosen["rank"] = (16, "form and tone need few dimensions")
+        chosen["alpha"] = (2 * rank, "twice the rank, so that the rate keeps its meaning")
+        chosen["dropout"] = (0.05, "a little noise against learning by heart")
     chosen["warmup"] = (0.05, "the first steps of Adam know no scale")
     chosen["clip"] = (1.0, "one odd batch cannot throw the weights")
     longest = max(lengths, default=64)
     chosen["longest"] = (min(longest, 2048), f"the longest example has {longest:,} tokens")
     chosen["replay"] = (0.15, "general examples among the others keep what the model could do")
-    chosen["kl"] = (0.0, "off: it doubles the cost; replay is cheaper")
+    more = "" if method == "lora" else " and needs the base model beside it"
+    chosen["kl"] = (0.0, f"off: it doubles the cost{more}; replay is cheaper")
     n = examples / (1 - float(given.get("replay", 0.15)))
     steps = max(1, round(n / int(given.get("batch_size", batch)))) * int(given.get("epochs", epochs))
     chosen["checks"] = (
@@ -110,12 +148,19 @@ def choose(
     chosen["patience"] = (3, "measurements without progress, then it ends")
     chosen["seed"] = (0, "the same data give the same adapter")
     unknown = set(given) - set(chosen)
+    if unknown & set(OF_LORA):
+        raise InputError(
+            f"{sorted(unknown & set(OF_LORA))[0]} belongs to an adapter, and method=full trains none.",
+            hint="Leave it out, or leave out method=full.",
+        )
     if unknown:
         raise InputError(f"A recipe has no '{sorted(unknown)[0]}'.", hint=f"It has: {', '.join(chosen)}.")
     settings = []
     for name, (value, reason) in chosen.items():
         if name in given:
             kept = type(value)(given[name])
+            if isinstance(value, int) and kept != given[name]:
+                raise InputError(f"{name} = {given[name]} cannot be used.", hint="Give a whole number.")
             settings.append(
                 Setting(
                     name=name,
@@ -128,23 +173,18 @@ def choose(
         else:
             settings.append(Setting(name=name, value=value, origin="chosen", reason=reason, usual=value))
     values: dict[str, Any] = {one.name: one.value for one in settings}
-    _require_sound(values)
     return Recipe(**values, settings=tuple(settings))
 
 
-def _require_sound(values: Mapping[str, Any]) -> None:
-    bounds = (
-        ("learning_rate", 0, 1),
-        ("epochs", 1, 1000),
-        ("batch_size", 1, 4096),
-        ("rank", 1, 1024),
-        ("dropout", 0, 0.9),
-        ("replay", 0, 0.9),
-        ("kl", 0, 100),
-        ("longest", 8, 1_000_000),
-        ("checks", 1, 1_000_000),
-        ("patience", 1, 1000),
-    )
-    for name, low, high in bounds:
-        if not low <= values[name] <= high:
-            raise InputError(f"{name} = {values[name]} cannot be used.", hint=f"Give {low} to {high}.")
+def _number(name: str, value: Value) -> Value:
+    """A given value as a number within its bounds; `method` is a word."""
+    if name == "method":
+        return value
+    low, high = BOUNDS.get(name, (-math.inf, math.inf))
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise InputError(f"{name} = {value} is no number.", hint=f"Give {low:g} to {high:g}.") from error
+    if not low <= number <= high:
+        raise InputError(f"{name} = {value} cannot be used.", hint=f"Give {low:g} to {high:g}.")
+    return number

@@ -5,6 +5,7 @@ distillation), so training on them asks for no change. They are generated once p
 home. None of them is an item of the ability battery.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from firstfault.collection.adapters import FOLDER
 from firstfault.finetune.base import Base, load_model, load_tokenizer
 from firstfault.finetune.data import Row, read_dataset, record, write_dataset
 from firstfault.finetune.extra import load
-from firstfault.finetune.generate import Writer
+from firstfault.finetune.generate import Writer, base_writer
 from firstfault.types import Message
 
 LONGEST = 48
@@ -99,7 +100,7 @@ def replay_rows(
         if progress:
             progress(done, total)
 
-    name = base.digest or "base"
+    name = base.digest or hashlib.sha256(base.folder.encode()).hexdigest()
     answered = _answers(base, home / FOLDER / "replay" / f"{name}.jsonl", asked, tell)
     told = _texts(base, home / FOLDER / "replay" / f"{name}.text.jsonl", lambda n: tell(len(asked) + n))
     return (*answered, *told)
@@ -109,7 +110,7 @@ def _answers(base: Base, file: Path, asked: Sequence[str], tell: Callable[[int],
     with _opened(file) as answers:
         known = {row.question: row for row in read_dataset(file).rows} if file.stat().st_size else {}
         missing = [question for question in asked if question not in known]
-        with Writer(base) if missing else nullcontext() as writer:
+        with base_writer(base) if missing else nullcontext() as writer:
             for question in missing:
                 assert writer is not None
                 row = _answered(writer, question)

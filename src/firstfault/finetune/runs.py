@@ -10,8 +10,9 @@ from sqlalchemy import Engine, insert, select, update
 
 from firstfault.collection.adapters import FOLDER
 from firstfault.collection.database import connect, reading, writing
+from firstfault.collection.lookup import find
 from firstfault.collection.schema import finetune_runs
-from firstfault.errors import InputError, MissingError
+from firstfault.errors import MissingError
 
 RunStatus = Literal["training", "trained", "stopped", "failed"]
 """`stopped`: a guard ended it with an alarm; `failed`: it could not go on."""
@@ -26,9 +27,9 @@ class TrainingRun:
     """When it began, ISO 8601 in UTC."""
     status: RunStatus
     folder: Path
-    """Its files: checkpoints/, peft/, adapter.gguf."""
+    """Its files: rows, checkpoint.pt, peft/ and adapter.gguf, or model/ of a full training, lm-eval/."""
     record: Mapping[str, Any]
-    """`base`, `data`, `recipe`, `points`, `alarms`, `best`, `seconds`, then `bench` and `gate`."""
+    """`base`, `data`, `recipe`, `points`, `alarms`, `best`, `seconds`, then `bench`, `gate`, `trials`."""
 
 
 class TrainingRuns:
@@ -67,20 +68,10 @@ class TrainingRuns:
         Raises:
             InputError: there is no such run, or several.
         """
-        query = select(finetune_runs).order_by(finetune_runs.c.at.desc(), finetune_runs.c.id.desc())
-        if run_id != "last":
-            query = query.where(finetune_runs.c.id.startswith(run_id, autoescape=True))
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.limit(1 if run_id == "last" else 3)).all()
-        rows = [row for row in rows if row.id == run_id] or list(rows)
-        if not rows or not run_id:
-            raise InputError(f"No training run '{run_id}'.", hint="`firstfault finetune runs` lists them.")
-        if len(rows) > 1:
-            raise InputError(
-                f"Several training runs begin with '{run_id}': {', '.join(row.id for row in rows)}.",
-                hint="Give more of the id.",
-            )
-        return self._run(rows[0])
+        row = find(
+            self._engine, finetune_runs, run_id, what="training run", listed_by="firstfault finetune runs"
+        )
+        return self._run(row)
 
     def newest(self, *, limit: int = 20) -> Sequence[TrainingRun]:
         """Runs, newest first."""

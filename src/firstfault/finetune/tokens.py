@@ -11,6 +11,7 @@ from typing import Any
 
 from firstfault.errors import InputError
 from firstfault.finetune.data import Row
+from firstfault.finetune.extra import load
 from firstfault.types import Message
 
 
@@ -52,6 +53,24 @@ def encode(tokenizer: Any, row: Row, *, longest: int) -> Encoded:
     learnt = tokenizer(answer, add_special_tokens=False)["input_ids"]
     ids = (given + learnt)[:longest]
     return Encoded(ids=tuple(ids), learnt=max(0, len(ids) - len(given)))
+
+
+def greedy(model: Any, tokenizer: Any, messages: Sequence[Message], *, max_tokens: int) -> str:
+    """What a model in evaluation mode writes to a prompt, the likeliest token each time."""
+    torch = load("torch")
+    ids = tokenizer(render(tokenizer, messages), add_special_tokens=False)["input_ids"]
+    given = torch.tensor([ids], device=model.device)
+    padding = tokenizer.pad_token_id or 0
+    with torch.inference_mode():
+        made = model.generate(
+            input_ids=given,
+            attention_mask=torch.ones_like(given),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            pad_token_id=padding,
+        )
+    text: str = tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True)
+    return text
 
 
 def batch(rows: Sequence[Encoded], padding: int, torch: Any, device: Any) -> dict[str, Any]:

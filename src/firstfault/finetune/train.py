@@ -1,4 +1,4 @@
-"""Training: rows and a recipe in; a LoRA adapter from the best measurement, with its curves and alarms, out.
+"""Training: rows and a recipe in; what the best measurement learnt, with its curves and alarms, out.
 
 The loop is plain torch, so that a killed run goes on exactly where its last checkpoint was: weights,
 optimizer, random state, and everything that was measured are in one file that is replaced at once.
@@ -12,6 +12,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ from firstfault.finetune.base import Base, load_model, load_tokenizer, open_base
 from firstfault.finetune.data import Dataset, Row, digest
 from firstfault.finetune.extra import load
 from firstfault.finetune.guards import Alarm, Point
-from firstfault.finetune.recipe import Recipe, Value, choose
-from firstfault.finetune.tokens import Encoded, batch, encode, losses, render
+from firstfault.finetune.recipe import SAVED, Recipe, Value, choose
+from firstfault.finetune.tokens import Encoded, batch, encode, greedy, losses
 from firstfault.models.threads import default_threads
 from firstfault.types import Verdict
 
@@ -125,7 +126,8 @@ class Trained:
     alarms: tuple[Alarm, ...]
     best: Point | None
     seconds: float
-    peft: Path
+    folder: Path
+    """What was learnt, as transformers load it: `peft/`, or `model/` of a full training."""
 
 
 def plan(
@@ -154,14 +156,11 @@ def plan(
     tokenizer = open_tokenizer(base, template)
     encoded = [encode(tokenizer, row, longest=1 << 30) for row in rows]
     config = load("transformers").AutoConfig.from_pretrained(base.folder)
-    known = dict(given or {})
-    if replay is None and base.gguf is None and "replay" not in known:
-        known["replay"] = 0.0
     recipe = choose(
         examples=len(rows),
         parameters=_parameters(config),
         lengths=[len(one.ids) for one in encoded],
-        given=known,
+        given=given,
     )
     kept = [
         row
@@ -171,18 +170,16 @@ def plan(
     if not kept or not validation:
         what = "no example has anything to learn" if not kept else "nothing is held out for validation"
         raise InputError(f"There is nothing to train: {what}.", hint="See: firstfault finetune check DATA")
-    mixed: tuple[Row, ...] = ()
+    general: Sequence[Row] = ()
     if recipe.replay > 0:
-        general = replay_rows(base, home, progress=progress) if replay is None else tuple(replay)
-        wanted = round(len(kept) * recipe.replay / (1 - recipe.replay))
-        mixed = _taken(general, wanted, recipe.seed)
+        general = replay_rows(base, home, progress=progress) if replay is None else replay
     return Plan(
         base=base,
         recipe=recipe,
         check=_checked(rows, validation, schema, recipe.longest),
         training=tuple(kept),
         validation=tuple(validation),
-        replay=mixed,
+        replay=mixed(general, len(kept), recipe),
         dropped=len(rows) - len(kept),
         schema=schema,
         template=template,
@@ -205,10 +202,11 @@ def encode_cut(one: Encoded, longest: int) -> int:
     return max(0, min(len(one.ids), longest) - (len(one.ids) - one.learnt))
 
 
-def _taken(rows: Sequence[Row], number: int, seed: int) -> tuple[Row, ...]:
-    """So many rows, each as often as any other, give or take one."""
-    order = list(rows)
-    random.Random(seed).shuffle(order)
+def mixed(general: Sequence[Row], examples: int, recipe: Recipe) -> tuple[Row, ...]:
+    """The replay beside so many examples: general rows, each as often as any other, give or take one."""
+    number = round(examples * recipe.replay / (1 - recipe.replay))
+    order = list(general)
+    random.Random(recipe.seed).shuffle(order)
     return tuple(order[i % len(order)] for i in range(number)) if order else ()
 
 
@@ -259,6 +257,7 @@ class Trainer:
         self.steps = self.batches * recipe.epochs
         self._shape = doctor.taught(made.training)
         trained = [p for p in self.model.parameters() if p.requires_grad]
+        self._reference = load_model(made.base) if recipe.kl and recipe.method == "full" else None
         self._optimizer = self.torch.optim.AdamW(
             trained, lr=recipe.learning_rate, weight_decay=0.0, foreach=False
         )
@@ -266,12 +265,14 @@ class Trainer:
     def _adapted(self) -> Any:
         model = load_model(self.plan.base)
         recipe = self.plan.recipe
+        if recipe.method == "full":
+            return model.float()  # a step of full training is too small for the grid of bfloat16
         names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
         config = self.peft.LoraConfig(
             r=recipe.rank,
             lora_alpha=recipe.alpha,
             lora_dropout=recipe.dropout,
-            target_modules=[name for name in TARGETS if name in names],
+            target_modules=[name for name in TARGETS if name in names] or "all-linear",
             task_type="CAUSAL_LM",
         )
         with warnings.catch_warnings():
@@ -290,10 +291,11 @@ class Trainer:
         self.torch.set_rng_state(state)
         widest_s = time.perf_counter() - began
         share = statistics.fmean(len(row.ids) for row in self._rows) / max(len(row.ids) for row in self._rows)
-        each = widest_s * (0.5 + 0.5 * share) * (2 if self.plan.recipe.kl else 1)
+        each = widest_s * (0.5 + 0.5 * share)
         measurements = self.steps / self.plan.recipe.checks + 1
         measuring = measurements * each * (len(self._probe) + len(self._held) + 30) / (3 * size)
-        parameters = sum(p.numel() * p.element_size() for p in self.model.parameters())
+        held = [self.model, *([] if self._reference is None else [self._reference])]
+        parameters = sum(p.numel() * p.element_size() for model in held for p in model.parameters())
         adapter = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         tokens = min(TOKENS_AT_ONCE, size * len(widest[0].ids))
         config = self.model.config
@@ -344,7 +346,7 @@ class Trainer:
                 stopping = self._stopping(state)
         if any(alarm.stops and alarm.verdict.status == "fail" for alarm in state.alarms):
             status = "stopped"
-        final = self.folder / "peft"
+        final = self.folder / SAVED[recipe.method]
         if state.best is not None:
             shutil.rmtree(final, ignore_errors=True)
             shutil.copytree(self.folder / f"best-{state.best}", final)
@@ -358,7 +360,7 @@ class Trainer:
             alarms=tuple(state.alarms),
             best=lowest,
             seconds=round(state.seconds, 1),
-            peft=final,
+            folder=final,
         )
 
     def _stopping(self, state: _State) -> bool:
@@ -418,10 +420,19 @@ class Trainer:
             "attention_mask": inputs["attention_mask"],
             "use_cache": False,
         }
-        with torch.no_grad(), self.model.disable_adapter():
-            base = torch.log_softmax(self.model(**given).logits[:, :-1][wanted].float(), dim=-1)
+        with torch.no_grad(), self._untuned() as untuned:
+            base = torch.log_softmax(untuned(**given).logits[:, :-1][wanted].float(), dim=-1)
         tuned = torch.log_softmax(self.model(**given).logits[:, :-1][wanted].float(), dim=-1)
         return torch.nn.functional.kl_div(tuned, base, log_target=True, reduction="batchmean")
+
+    @contextmanager
+    def _untuned(self) -> Iterator[Any]:
+        """The base model: the adapter switched off, or the weights that were kept."""
+        if self._reference is not None:
+            yield self._reference
+            return
+        with self.model.disable_adapter():
+            yield self.model
 
     def _mean_loss(self, rows: Sequence[Encoded]) -> float:
         """Nats a learnt token, in evaluation mode: the same measure for training and validation."""
@@ -480,19 +491,7 @@ class Trainer:
         valid = 0
         self.model.eval()
         for row in rows:
-            ids = self.tokenizer(render(self.tokenizer, row.messages[:-1]), add_special_tokens=False)[
-                "input_ids"
-            ]
-            given = self.torch.tensor([ids], device=self.model.device)
-            with self.torch.inference_mode():
-                made = self.model.generate(
-                    input_ids=given,
-                    attention_mask=self.torch.ones_like(given),
-                    max_new_tokens=longest,
-                    do_sample=False,
-                    pad_token_id=self.tokenizer.pad_token_id or 0,
-                )
-            text = self.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True)
+            text = greedy(self.model, self.tokenizer, row.messages[:-1], max_tokens=longest)
             valid += is_valid(text, self.plan.schema, self._shape)
         return valid / len(rows)
 
@@ -500,6 +499,8 @@ class Trainer:
         temporary = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(temporary, ignore_errors=True)
         self.model.save_pretrained(str(temporary))
+        if self.plan.recipe.method == "full":
+            self.tokenizer.save_pretrained(str(temporary))
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
 

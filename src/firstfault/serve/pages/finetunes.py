@@ -14,12 +14,13 @@ from firstfault.diagnose.diagnosis import open_playbook
 from firstfault.diagnose.playbook import Playbook
 from firstfault.finetune import Release, list_releases
 from firstfault.finetune.card import card
-from firstfault.finetune.diagnose import Intervention, RunDiagnosis, confirmed, diagnose
+from firstfault.finetune.diagnose import RunDiagnosis, diagnose
 from firstfault.finetune.gates import passed
 from firstfault.finetune.guards import Alarm, Point, restored_alarm, restored_point
 from firstfault.finetune.measure import Bench, Paired, restored_bench
 from firstfault.finetune.releases import CARD_FILE
 from firstfault.finetune.runs import TrainingRun
+from firstfault.finetune.trials import Intervention, confirmed
 from firstfault.serve.engine import UNLOADED
 from firstfault.serve.pages.curves import curves
 from firstfault.serve.pages.rendering import render, to
