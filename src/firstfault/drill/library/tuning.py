@@ -51,7 +51,9 @@ def _wrong_labels(material: Material, severity: float, random: Random) -> Materi
     answers = [_object(row) for row in material.training]
     pools = _labels(answers)
     if not pools:
-        raise InputError("The answers have no labels.", hint="It needs JSON answers with fields of few values.")
+        raise InputError(
+            "The answers have no labels.", hint="It needs JSON answers with fields of few values."
+        )
     chosen = _chosen(range(len(answers)), severity, random)
     rows = list(material.training)
     for position in chosen:
