@@ -64,8 +64,8 @@ def test_a_healthy_run_has_no_fault_and_a_failure_without_a_sign_is_unknown() ->
 def test_an_intervention_makes_a_likely_cause_certain() -> None:
     made = diagnose(run(given={"learning_rate": 1e-2}, bench=bench(axes=(LOST,))))
     assert made.primary is not None
-    assert made.primary.remedy.patch == {"learning_rate": 5e-4}
-    assert "--set learning_rate=0.0005" in (made.primary.remedy.command or "")
+    assert made.primary.remedy.patch == {"learning_rate": 2e-4}
+    assert "--set learning_rate=0.0002" in (made.primary.remedy.command or "")
     assert not made.primary.verified
     tried = Intervention(
         cause=made.primary.cause,
