@@ -94,8 +94,8 @@ def test_the_recipe_and_the_template_are_replaced() -> None:
     few = spoilt("few_examples", given)
     assert (len(few.training), few.values["epochs"], few.values["replay"]) == (4, 30, 0)
     assert set(few.training) <= set(given.training)
-    assert spoilt("high_rate", given).values == {"rank": 4, "learning_rate": pytest.approx(0.01)}
-    assert spoilt("high_rate", given, 0.1).values["learning_rate"] == pytest.approx(0.002)
+    assert spoilt("high_rate", given).values == {"rank": 4, "learning_rate": pytest.approx(0.025)}
+    assert spoilt("high_rate", given, 0.1).values["learning_rate"] == pytest.approx(0.005)
     templates = [spoilt(name, given).template or "" for name in ("wrong_template", "script_template")]
     assert all("add_generation_prompt" in one for one in templates)
     assert len(set(templates)) == 2

@@ -15,7 +15,7 @@ from firstfault.types import Message
 if TYPE_CHECKING:
     from firstfault.finetune.data import Row
 
-MOST_RATE = 40.0
+MOST_RATE = 100.0
 """Times the usual learning rate, at severity 1."""
 MOST_FEW = 40
 """Examples that are kept at the least severity of `few_examples`."""
@@ -216,7 +216,7 @@ _DECLARED = (
         stage="recipe",
         cause="learning_rate_too_high",
         summary="the learning rate is a multiple of the usual one",
-        dial="up to 40 times the usual rate",
+        dial="up to 100 times the usual rate",
         spoil=_high_rate,
     ),
     TuningFault(
