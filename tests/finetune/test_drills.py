@@ -14,14 +14,17 @@ from firstfault.drill.outcome import HEALTHY, Named
 from firstfault.errors import InputError
 from firstfault.finetune.data import convert
 
-RECIPE = {"learning_rate": 1e-2, "rank": 4, "batch_size": 8, "replay": 0, "longest": 64, "epochs": 1}
+RECIPE = {"learning_rate": 3e-2, "rank": 4, "batch_size": 8, "replay": 0, "longest": 64, "checks": 15}
 
 
 @pytest.fixture
 def training(tiny: Path) -> Any:
     from firstfault.finetune.drills import Training
 
-    return Training(training=rows(160), validation=rows(12, 1), model=str(tiny), values=RECIPE)
+    # what is held out is written otherwise than what is learnt: learning by heart shows within a few steps
+    other = [{"prompt": row.prompt, "completion": "QUARTZ WALTZ, VEXED JOY"} for row in rows(12, 1)]
+    held = tuple(convert(one, f"h:{i}")[1] for i, one in enumerate(other))
+    return Training(training=rows(160), validation=held, model=str(tiny), values=RECIPE)
 
 
 def workshop(given: Any, home: Path) -> Any:
