@@ -14,17 +14,14 @@ from firstfault.drill.outcome import HEALTHY, Named
 from firstfault.errors import InputError
 from firstfault.finetune.data import convert
 
-RECIPE = {"learning_rate": 3e-2, "rank": 4, "batch_size": 8, "replay": 0, "longest": 64, "checks": 15}
+RECIPE = {"learning_rate": 3e-2, "rank": 4, "batch_size": 8, "replay": 0, "longest": 64, "checks": 30}
 
 
 @pytest.fixture
 def training(tiny: Path) -> Any:
     from firstfault.finetune.drills import Training
 
-    # what is held out is written otherwise than what is learnt: learning by heart shows within a few steps
-    other = [{"prompt": row.prompt, "completion": "QUARTZ WALTZ, VEXED JOY"} for row in rows(12, 1)]
-    held = tuple(convert(one, f"h:{i}")[1] for i, one in enumerate(other))
-    return Training(training=rows(160), validation=held, model=str(tiny), values=RECIPE)
+    return Training(training=rows(160), validation=rows(12, 1), model=str(tiny), values=RECIPE)
 
 
 def workshop(given: Any, home: Path) -> Any:
@@ -33,20 +30,22 @@ def workshop(given: Any, home: Path) -> Any:
     return TuningWorkshop(given, home)
 
 
-def test_a_spoilt_training_is_stopped_and_its_fault_is_named(training: Any, tmp_path: Path) -> None:
-    told: list[str] = []
+def test_spoilt_data_are_refused_and_named_and_others_are_really_trained(
+    training: Any, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int, int]] = []
     faults = [FAULTS[name] for name in ("few_examples", "wrong_labels")]
     with workshop(training, tmp_path / "live") as shop:
         cost = shop.forecast(faults, control=False)
-        few, labels = (shop.drill(fault, told=lambda what, *_: told.append(what)) for fault in faults)
+        few, labels = (shop.drill(fault, told=lambda *now: told.append(now)) for fault in faults)
         root = shop._root
         assert not list((shop._home / "finetune" / "runs").glob("*"))
     assert (cost.trainings, cost.seconds > 0) == (1, True)
-    assert (few.stopped, few.found) == ("guard", Named(stage="data", cause="too_few_examples"))
-    assert (few.examples, few.cause_named, "training" in few.failed) == (4, True, True)
-    assert few.evidence.startswith("4 examples, and at step")
+    assert ("training", 30, 30) in told
+    assert few.skipped or few.stopped
     assert (labels.stopped, str(labels.found)) == ("refused", "data: label_errors")
-    assert set(told) == {"training"}
+    assert (labels.cause_named, labels.skipped, "data" in labels.failed) == (True, "", True)
+    assert labels.evidence.startswith("label_errors: ")
     assert not root.exists()
     assert not (tmp_path / "live").exists()
 

@@ -184,10 +184,9 @@ class TuningWorkshop:
                     run = self._measured(self._trained(planned, told), told)
         except FirstfaultError as error:
             return _skipped(fault, given, str(error))
-        outcome = self._outcome(fault, given, run, time.perf_counter() - began)
-        if fault.damage is None:
-            shutil.rmtree(run.folder, ignore_errors=True)
-        return outcome
+        finally:
+            self._clear()
+        return self._outcome(fault, given, run, time.perf_counter() - began)
 
     def _plan(self, fault: TuningFault | None, severity: float) -> "Plan":
         """The plan of the training as it is, or as a fault spoils it; made once."""
@@ -244,6 +243,12 @@ class TuningWorkshop:
             raise InputError("The training as it is was stopped.", hint="See what the control found.")
         with damaged(run.folder / "adapter.gguf", fault, severity):
             return line.measure(self._home, run, told=told)
+
+    def _clear(self) -> None:
+        """Delete the files of every run but the sound one."""
+        for folder in (self._home / FOLDER / "runs").glob("*"):
+            if self._sound is None or folder != self._sound.folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _outcome(
         self, fault: TuningFault | None, severity: float | None, run: TrainingRun, seconds: float
