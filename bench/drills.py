@@ -54,13 +54,13 @@ def build(corpus: str, home: Path) -> Config:
 def run(workshop: Workshop, part: str, *, seed: int, pairs: int, controls: int) -> Iterator[Outcome]:
     match part:
         case "single":
-            yield from series.singles(workshop, of_set("development"), seed=seed)
+            drills = series.singles(of_set("development"), seed=seed)
         case "blind":
-            yield from series.singles(workshop, of_set("blind"), seed=seed)
+            drills = series.singles(of_set("blind"), seed=seed)
         case "double":
-            yield from series.doubles(workshop, of_set("development"), pairs=pairs, seed=seed)
+            drills = series.doubles(of_set("development"), pairs=pairs, seed=seed)
         case "control":
-            yield from series.controls(workshop, seeds=range(controls), count=20)
+            drills = series.controls(seeds=range(controls), count=20)
         case "half":
             for fault in (*of_set("development"), *of_set("blind")):
                 found, trials = series.half_detection(workshop, fault)
@@ -68,8 +68,11 @@ def run(workshop: Workshop, part: str, *, seed: int, pairs: int, controls: int) 
                     f"    half of {fault.name} is detected at {found if found else 'no severity'}", flush=True
                 )
                 yield from trials
+            return
         case other:
             raise SystemExit(f"no part {other!r}")
+    for one in drills:
+        yield one.run(workshop)
 
 
 def show(part: str, outcomes: list[Outcome], seconds: float) -> None:

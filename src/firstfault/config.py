@@ -65,7 +65,10 @@ class IndexConfig(Section):
     prefix: str = Field(default="firstfault", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     """First part of the collection's name in the cluster; the second is unique to each collection."""
     shards: int = Field(default=1, ge=1, le=1024)
-    """Parts of a new collection in the cluster, spread over its nodes."""
+    """Parts of a new collection in the cluster, spread over its nodes; with shard_key, of each tenant."""
+    shard_key: str | None = None
+    """For kind = "qdrant": the metadata field that names the tenant. Each tenant then has shards of its own,
+    and a search that filters on the field asks only those. For tens of tenants, not thousands."""
     replication: int = Field(default=1, ge=1, le=16)
     """Copies of each part."""
     write_consistency: int = Field(default=1, ge=1, le=16)
@@ -407,10 +410,23 @@ class HomeConfig(Section):
     """Name of the environment variable that holds its password, if one is needed. It is never stored."""
 
 
+class BulkConfig(Section):
+    """Where bulk work runs: ingest, evaluation, diagnosis, drills and bake-offs."""
+
+    kind: Literal["local", "ray"] = "local"
+    """`local`: in this process; `ray`: on the workers of a Ray cluster."""
+    workers: int = Field(default=2, ge=1, le=1024)
+    """Processes of the cluster that work at a time, each with the models loaded and one thread."""
+    address: str | None = None
+    """A running cluster that this machine is a node of, e.g. 10.0.0.5:6379; None = one on this machine for as
+    long as the command runs."""
+
+
 class Settings(Section):
     """The whole configuration file."""
 
     home: HomeConfig = Field(default_factory=HomeConfig)
+    bulk: BulkConfig = Field(default_factory=BulkConfig)
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig)
     index: IndexConfig = Field(default_factory=IndexConfig)
     chunking: ChunkingConfig = Field(default_factory=ChunkingConfig)
@@ -435,7 +451,9 @@ class Settings(Section):
 
     def embedded(self) -> "Settings":
         """The same with a database and an index of its own: copies must not touch what is shared."""
-        return self.override({"home.database": "", "index.kind": "edge"}, origin="a copy")
+        return self.override(
+            {"home.database": "", "index.kind": "edge", "bulk.kind": "local"}, origin="a copy"
+        )
 
     def override(self, changes: Mapping[str, str], *, origin: str = "--set") -> "Settings":
         """A copy with `section.key` → value changed, checked like the file is."""
@@ -444,8 +462,17 @@ class Settings(Section):
 
 
 _NOT_ANSWERING: dict[str, Any] = {
-    **dict.fromkeys(("home", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
-    "index": {"url", "api_key_env", "prefix", "shards", "replication", "write_consistency", "on_disk"},
+    **dict.fromkeys(("home", "bulk", "evaluate", "latency", "diagnose", "monitor", "bakeoff", "serve"), True),
+    "index": {
+        "url",
+        "api_key_env",
+        "prefix",
+        "shards",
+        "shard_key",
+        "replication",
+        "write_consistency",
+        "on_disk",
+    },
     "generator": {"endpoints", "hedge_after_s"},
 }
 """Settings that change no answer: limits, and where things are."""

@@ -3,6 +3,8 @@
 In: a message and a hint. Out: one line for the terminal, and the exit code the contract promises.
 """
 
+from typing import Any
+
 
 class FirstfaultError(Exception):
     """Base of every error that Firstfault raises on purpose."""
@@ -17,6 +19,15 @@ class FirstfaultError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)  # it may come from another process
+
+
+def _restored(kind: type[FirstfaultError], args: tuple[Any, ...], state: dict[str, Any]) -> FirstfaultError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(FirstfaultError):

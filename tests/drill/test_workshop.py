@@ -10,10 +10,10 @@ import pytest
 from tests.drill.conftest import CASES
 
 import firstfault
+from firstfault.collection.snapshot import snapshot
 from firstfault.config import Config, load
 from firstfault.drill import FAULTS, Workshop
 from firstfault.drill.outcome import Named
-from firstfault.drill.sandbox import snapshot
 from firstfault.errors import InputError, MissingError
 
 

@@ -16,6 +16,14 @@ def test_a_container_quota_limits_the_threads(tmp_path: Path, monkeypatch: pytes
         assert threads.default_threads() == expected
 
 
+def test_a_scheduler_may_say_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = threads.default_threads()
+    for given, expected in (("1", 1), ("100000", cores), ("0", cores), ("many", cores)):
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+        assert threads.default_threads() == expected
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_results_come_in_order(count: int) -> None:
     assert list(threads.run_ahead(lambda n: n * n, range(50), count)) == [n * n for n in range(50)]

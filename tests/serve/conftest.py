@@ -229,7 +229,7 @@ def endpoint() -> Iterator[Endpoint]:
                 "id": "1",
                 "object": "chat.completion.chunk",
                 "created": 0,
-                "model": "told",
+                "model": found.asked[-1].get("model", "told"),
                 "choices": [{"index": 0, **choice}],
             }
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())

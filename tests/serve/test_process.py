@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -28,6 +29,8 @@ class Process:
         self.config.write_text('[generator]\nkind = "extractive"\n')
         self.server: subprocess.Popen[str] | None = None
         self.url = ""
+        self.certificate: Path | None = None
+        """Of a server that speaks TLS."""
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -51,8 +54,11 @@ class Process:
         assert until(lambda: len(re.findall(r"serves on (\S+)", self.log())) > self._starts, 60), self.log()
         self._starts += 1
         self.url = re.findall(r"serves on (\S+)", self.log())[-1]
-        assert until(lambda: httpx.get(f"{self.url}/readyz").status_code == 200, 60)
+        assert until(lambda: httpx.get(f"{self.url}/readyz", verify=self.trusted()).status_code == 200, 60)
         return self.url
+
+    def trusted(self) -> Any:
+        return ssl.create_default_context(cafile=self.certificate) if self.certificate else True
 
     _starts = 0
 
@@ -94,6 +100,37 @@ def test_beyond_loopback_it_needs_a_key(process: Process) -> None:
     assert httpx.post(f"{url}/ask", json=asked, headers=authorised).status_code == 401
     assert process.stop() == 0
     assert key["key"] not in process.log()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_tls_for_others_and_for_the_command_line_beside_it(process: Process) -> None:
+    def certificate(name: str, names: str) -> Path:
+        made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=rag"
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        command = ["openssl", *made.split(), "-addext", f"subjectAltName={names}", *files]
+        subprocess.run(command, cwd=process.folder, check=True, capture_output=True)
+        return process.folder / f"{name}.pem"
+
+    process.certificate = certificate("own", "DNS:rag.example,IP:127.0.0.1")
+    other = certificate("other", "IP:127.0.0.1")
+    tls = f'[serve]\ntls_cert = "{process.certificate}"\ntls_key = "{process.folder}/own.key"\n'
+    plain = process.config.read_text()
+    process.config.write_text(plain + tls)
+    url = process.start()
+    assert url.startswith("https://127.0.0.1:")
+    asked = {"question": "When does the market open?"}
+    said = httpx.post(f"{url}/ask", json=asked, verify=process.trusted(), timeout=60).json()
+    assert "seven" in said["answer"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/readyz")  # nobody vouches for it
+    with pytest.raises(httpx.TransportError):
+        httpx.get(url.replace("https", "http") + "/readyz")
+    beside = process.run("ask", asked["question"], "--json")
+    assert json.loads(beside.stdout)["answer"] == said["answer"], beside.stderr
+    process.config.write_text(plain + tls.replace("own.pem", other.name))
+    refused = process.run("ask", asked["question"])
+    assert (refused.returncode, "certificate" in refused.stderr.lower()) == (3, True), refused.stderr
+    assert process.stop() == 0
 
 
 def test_measuring_goes_through_the_server(process: Process) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from firstfault.config import Config, EmbedderConfig, GeneratorConfig, Settings, VerifierConfig
+from firstfault.config import Config, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import ConfigError
+from firstfault.models.opening import open_embedder, required
 
 if TYPE_CHECKING:
     import asyncio
@@ -69,6 +70,7 @@ class Application:
 
         Its requests run on the event loop of this one (`run`); close it before this one.
         """
+        settings = settings.model_copy(update={"bulk": self.settings.bulk})  # not of an old request
         settings = settings if home in (None, self.config.home) else settings.embedded()
         config = replace(self.config, settings=settings, home=home or self.config.home)
         other = Application(config, collection=collection, create=True, progress=self._progress)
@@ -272,24 +274,6 @@ def _is_looping() -> bool:
     return True
 
 
-def open_embedder(settings: EmbedderConfig, progress: "ProgressCallback | None" = None) -> "Embedder":
-    """The embedder that the settings name; a known model is pulled on first use."""
-    if settings.kind == "openai":
-        from firstfault.models.openai_embedder import OpenAIEmbedder
-
-        return OpenAIEmbedder(
-            model=settings.model,
-            base_url=_required(settings.base_url, "embedder.base_url"),
-            api_key_env=settings.api_key_env,
-        )
-    from firstfault.models import store
-    from firstfault.models.onnx_embedder import OnnxEmbedder
-
-    if store.is_known(settings.model):
-        store.ensure(settings.model, progress)
-    return OnnxEmbedder(settings.model, threads=settings.threads or None)
-
-
 def find_adapter(settings: GeneratorConfig, home: Path) -> "Adapter | None":
     """The adapter that the settings name, as the home has it now; None for none and for an endpoint's.
 
@@ -363,12 +347,6 @@ def _open_remote(settings: GeneratorConfig) -> "Generator":
         )
 
     if not settings.endpoints:
-        return at(_required(settings.base_url, "generator.base_url"), ATTEMPTS)
+        return at(required(settings.base_url, "generator.base_url"), ATTEMPTS)
     members = [Member(one.url, at(one.url, 1), one.weight) for one in settings.endpoints]
     return PooledGenerator(members, hedge_after_s=settings.hedge_after_s)
-
-
-def _required(value: str | None, name: str) -> str:
-    if not value:
-        raise ConfigError(f"{name} is not set.", hint=f"Set {name}, e.g. http://127.0.0.1:8000/v1.")
-    return value

@@ -1,6 +1,5 @@
 """`drill`: break a copy of the application on purpose, and see whether the diagnosis names what is broken."""
 
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,8 @@ from firstfault.cli.state import Json, State, print_json, state
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
-    from firstfault.drill import Fault, Outcome, Workshop
+    from firstfault.drill import Fault, Outcome
+    from firstfault.drill.series import Drill
     from firstfault.types import Case
 
 app = typer.Typer(
@@ -72,27 +72,26 @@ def drill(
         _list(faults, as_json=as_json)
         return
     from firstfault.cli import render_drill
-    from firstfault.drill import Workshop, records, report
+    from firstfault.drill import records, report, series
 
     given = state(context)
     known = _cases(given, on)
-    outcomes: list[Outcome] = []
-    with (
-        Workshop(given.config, known, collection=given.collection, repair=repair) as workshop,
-        render_drill.progress() as show,
-    ):
-        total, series = _series(
-            workshop,
-            faults,
-            double=pairs if double else 0,
-            control=seeds if control else 0,
-            severity=severity,
-            seed=seed,
-            count=cases,
-        )
-        for outcome in series:
-            outcomes.append(outcome)
-            show(outcome, total)
+    drills = _drills(
+        faults,
+        double=pairs if double else 0,
+        control=seeds if control else 0,
+        severity=severity,
+        seed=seed,
+        count=cases,
+    )
+    done: dict[int, Outcome] = {}
+    with render_drill.progress() as show:
+        for position, outcome in series.outcomes(
+            drills, given.config, known, collection=given.collection, repair=repair
+        ):
+            done[position] = outcome
+            show(outcome, len(drills))
+    outcomes = [done[position] for position in range(len(drills))]
     summary = report.summarize(outcomes)
     ready = (
         report.readiness(outcomes, sum(case.answerable is False for case in known), _unset_budgets(given))
@@ -145,8 +144,7 @@ def proxy(
         typer.echo(f"\n{server.plan.struck} requests were hit.", err=True)
 
 
-def _series(
-    workshop: "Workshop",
+def _drills(
     faults: "list[Fault]",
     *,
     double: int,
@@ -154,16 +152,15 @@ def _series(
     severity: float | None,
     seed: int,
     count: int,
-) -> "tuple[int, Iterator[Outcome]]":
-    """What to run, and how many drills that is."""
+) -> "list[Drill]":
+    """What to run."""
     from firstfault.drill import series
 
     if control:
-        return control, series.controls(workshop, seeds=range(seed, seed + control), count=count)
+        return series.controls(seeds=range(seed, seed + control), count=count)
     if double:
-        chosen = series.pairs_of(faults, double, seed)
-        return len(chosen), series.doubles(workshop, faults, pairs=double, seed=seed, count=count)
-    return len(faults), series.singles(workshop, faults, seed=seed, severity=severity, count=count)
+        return series.doubles(faults, pairs=double, seed=seed, count=count)
+    return series.singles(faults, seed=seed, severity=severity, count=count)
 
 
 def _cases(given: State, file: Path | None) -> "tuple[Case, ...]":

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -311,8 +311,14 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Make the adapter of a run the current release of a name, if every gate passes."""
+    from firstfault.cli import remote
     from firstfault.finetune import line
 
+    client = state(context).server()
+    if client is not None:
+        document = remote.release(client, run, name, licence=licence)
+        _switched(document, client.url, as_json=as_json, word="now")
+        return
     made = line.release(state(context).config.home, _run(context, run), name, licence=licence)
     if as_json:
         print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
@@ -413,13 +419,31 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Point a name to the release before its current one, at once."""
+    from firstfault.cli import remote
     from firstfault.finetune import rollback as back
 
+    client = state(context).server()
+    if client is not None:
+        _switched(remote.rollback(client, name), client.url, as_json=as_json, word="again")
+        return
     made = back(state(context).config.home, name)
     if as_json:
         print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
         return
     typer.echo(f"{name} is {name}-{made.number} of {made.at[:19]} again ({made.digest[:12]})")
+
+
+def _switched(document: dict[str, Any], url: str, *, as_json: bool, word: str) -> None:
+    """Show what a name means since a running server moved it."""
+    if as_json:
+        print_json(document)
+        return
+    name, number = document["name"], document["number"]
+    typer.echo(f"{name} is {name}-{number} {word} ({document['digest'][:12]}): {document['folder']}")
+    if document["loaded"]:
+        typer.echo(f"  the server at {url} answers with it from the next request that names it")
+    else:
+        typer.echo(f"  the server at {url} has not loaded it: {document['reason']}")
 
 
 def register(app: typer.Typer) -> None:

@@ -163,6 +163,18 @@ def gc(client: "Client", keep_days: int | None) -> Any:
     return client.finished(client.post("/gc", body))
 
 
+def release(client: "Client", run: str, name: str, *, licence: str) -> dict[str, Any]:
+    """`finetune release --json`, with `loaded` and `reason`: whether the server has it in use."""
+    document: dict[str, Any] = client.post("/releases", {"run": run, "name": name, "licence": licence})
+    return document
+
+
+def rollback(client: "Client", name: str) -> dict[str, Any]:
+    """`finetune rollback --json`; see `release`."""
+    document: dict[str, Any] = client.post("/releases/rollback", {"name": name})
+    return document
+
+
 def replay(
     client: "Client", trace_id: str, changes: Mapping[str, str], where: str | None
 ) -> "tuple[Any, Trace, Trace]":

@@ -69,7 +69,8 @@ class State:
             )
         from firstfault.serve.client import Client
 
-        return Client(url, self.collection)
+        own = None if self.url else self.config.settings.serve.tls_cert  # found through the lock: this home's
+        return Client(url, self.collection, certificate=own)
 
     def at_url(self) -> "Client":
         """The server that --url names."""

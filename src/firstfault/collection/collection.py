@@ -19,6 +19,7 @@ from firstfault.collection import changes, filters
 from firstfault.collection.catalog import Catalog
 from firstfault.collection.check import check
 from firstfault.collection.database import bind, connect, insert_new, reading, size_of, writing
+from firstfault.collection.embedding import vectoriser
 from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import Index
 from firstfault.collection.lexical import DEFAULT_LANGUAGE, Lexicon
@@ -171,8 +172,8 @@ class Collection:
         return self._add_all(incoming, self._embedder)
 
     def _add_all(self, incoming: Iterable[ChunkedDocument], embedder: Embedder) -> Iterator[Acknowledged]:
-        with self._alone():
-            yield from self._writer.add_all(incoming, embedder)
+        with self._alone(), vectoriser(self._settings, embedder) as vectorise:
+            yield from self._writer.add_all(incoming, vectorise)
 
     def retire(self, document_ids: Iterable[str]) -> int:
         """Take documents out of the corpus; their revisions stay for replays until `gc`.

@@ -24,7 +24,7 @@ FILE = "firstfault.db"
 POINTER = "database.json"
 """Says where the database of a home has been moved to."""
 
-_BUSY_SECONDS = 10
+_BUSY_SECONDS = 30
 _MAPPED_BYTES = 2**31
 """How much of the file is read through a memory map, without a copy; it is written as ever."""
 _FULL = "Free disk space and run the command again: what was acknowledged is kept, the rest is repeated."

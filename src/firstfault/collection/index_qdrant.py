@@ -23,6 +23,7 @@ from firstfault.collection.filters import (
     Operator,
     Or,
     compared_as,
+    values_of,
 )
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
 from firstfault.collection.layout import (
@@ -33,8 +34,10 @@ from firstfault.collection.layout import (
     path_of,
     payload_of,
     stored,
+    text_of,
 )
 from firstfault.collection.lexical import SparseVector
+from firstfault.collection.tenants import OTHERS, shard_of, shards_for
 from firstfault.config import IndexConfig
 from firstfault.errors import (
     ConfigError,
@@ -111,8 +114,14 @@ class QdrantIndex:
         self.name = name
         self._where = settings.url or "Qdrant's local mode"
         self._quantised = settings.quantization != "none"
+        self._shard_key = settings.shard_key
+        self._keys: set[str] = set()
+        """Keys of the shards that are known to be there."""
         if not self._call(lambda: client.collection_exists(name)):
             self._create(dimension, settings)
+        if self._shard_key:
+            self._ensure_shards([OTHERS])
+            self._index_fields()
         vectors: Any = self._call(lambda: client.get_collection(name)).config.params.vectors
         found = vectors[DENSE].size if isinstance(vectors, dict) and DENSE in vectors else None
         if found != dimension:
@@ -161,30 +170,44 @@ class QdrantIndex:
         """See `Index.upsert`."""
         from qdrant_client import models
 
-        for start in range(0, len(points), _BATCH):
-            records = [
-                models.PointStruct(
-                    id=point.key,
-                    vector={
-                        DENSE: point.dense.tolist(),
-                        SPARSE: models.SparseVector(indices=point.sparse.indices, values=point.sparse.values),
-                    },
-                    payload=payload_of(point),
+        for shard, group in self._by_shard(points).items():
+            for start in range(0, len(group), _BATCH):
+                records = [
+                    models.PointStruct(
+                        id=point.key,
+                        vector={
+                            DENSE: point.dense.tolist(),
+                            SPARSE: models.SparseVector(
+                                indices=point.sparse.indices, values=point.sparse.values
+                            ),
+                        },
+                        payload=payload_of(point),
+                    )
+                    for point in group[start : start + _BATCH]
+                ]
+                self._write(
+                    partial(self._client.upsert, self.name, records, wait=True, shard_key_selector=shard)
                 )
-                for point in points[start : start + _BATCH]
-            ]
-            self._write(partial(self._client.upsert, self.name, records, wait=True))
 
     def retire(self, keys: Sequence[int], valid_to: int) -> None:
         """See `Index.retire`."""
         payload = {"live": int(valid_to == FOREVER), "to": valid_to}
-        if keys:
-            self._write(lambda: self._client.set_payload(self.name, payload, points=list(keys), wait=True))
+        for shard, group in self._shards_of(keys).items():
+            self._write(
+                partial(
+                    self._client.set_payload,
+                    self.name,
+                    payload,
+                    points=group,
+                    wait=True,
+                    shard_key_selector=shard,
+                )
+            )
 
     def delete(self, keys: Sequence[int]) -> None:
         """See `Index.delete`."""
-        if keys:
-            self._write(lambda: self._client.delete(self.name, list(keys), wait=True))
+        for shard, group in self._shards_of(keys).items():
+            self._write(partial(self._client.delete, self.name, group, wait=True, shard_key_selector=shard))
 
     def ensure_fields(self, fields: Iterable[tuple[str, FieldKind]]) -> None:
         """See `Index.ensure_fields`."""
@@ -256,6 +279,7 @@ class QdrantIndex:
                     )
                 },
                 shard_number=settings.shards,
+                sharding_method=models.ShardingMethod.CUSTOM if settings.shard_key else None,
                 replication_factor=settings.replication,
                 write_consistency_factor=settings.write_consistency,
                 on_disk_payload=settings.on_disk,
@@ -269,6 +293,15 @@ class QdrantIndex:
             ),
             tolerated=409,  # another process made it meanwhile
         )
+        if not settings.shard_key:
+            self._index_fields()
+
+    def _index_fields(self) -> None:
+        """Index validity; with shard keys once there is a shard, without which older servers refuse."""
+        from qdrant_client import models
+
+        if "live" in self._info().payload_schema:
+            return
         self._index_field("live", models.IntegerIndexParams(type=_INTEGER, lookup=True, range=False))
         for key in ("from", "to"):
             self._index_field(key, models.IntegerIndexParams(type=_INTEGER, lookup=False, range=True))
@@ -300,12 +333,64 @@ class QdrantIndex:
                 query_filter=models.Filter(must=conditions),
                 search_params=parameters,
                 with_payload=False,
+                shard_key_selector=self._asked(where),
             )
         )
         return sorted(
             (Candidate(key=int(point.id), score=round(point.score, _DIGITS)) for point in found.points),
             key=lambda candidate: (-candidate.score, candidate.key),
         )
+
+    def _asked(self, where: Filter | None) -> Any:
+        """The shards to ask; None = all."""
+        wanted = shards_for(where, self._shard_key) if self._shard_key else None
+        if wanted is None:
+            return None
+        if wanted - self._keys:  # unknown here; another process may have made them
+            self._keys = self._present()
+        return sorted(wanted & self._keys) or [OTHERS]
+
+    def _by_shard(self, points: Sequence[Point]) -> dict[str | None, list[Point]]:
+        """Points by the shard that each belongs to, which is made where it is absent."""
+        if not self._shard_key:
+            return {None: list(points)}
+        groups: dict[str | None, list[Point]] = {}
+        for point in points:
+            groups.setdefault(shard_of(values_of(point.metadata, self._shard_key)), []).append(point)
+        self._ensure_shards([shard for shard in groups if shard is not None])
+        return groups
+
+    def _shards_of(self, keys: Sequence[int]) -> dict[str | None, Any]:
+        """Keys by the shard that each is in: a write must name it. Absent ones are left out."""
+        if not keys or not self._shard_key:
+            return {None: list(keys)} if keys else {}
+        path = path_of(self._shard_key, "text")
+        groups: dict[str | None, Any] = {}
+        for start in range(0, len(keys), _PAGE):
+            records = self._call(
+                partial(
+                    self._client.retrieve, self.name, list(keys[start : start + _PAGE]), with_payload=[path]
+                )
+            )
+            for record in records:
+                shard = shard_of(text_of(record.payload or {}, self._shard_key))
+                groups.setdefault(shard, []).append(int(record.id))
+        return groups
+
+    def _ensure_shards(self, wanted: Sequence[str]) -> None:
+        if set(wanted) <= self._keys:
+            return
+        self._keys = self._present()
+        for shard in sorted(set(wanted) - self._keys):
+            self._call(
+                partial(self._client.create_shard_key, self.name, shard), tolerated=409
+            )  # another process may have made it meanwhile
+            self._keys.add(shard)
+
+    def _present(self) -> set[str]:
+        found: Any = self._call(lambda: self._client.collection_cluster_info(self.name))
+        shards = [*found.local_shards, *found.remote_shards]
+        return {str(one.shard_key) for one in shards if one.shard_key is not None}
 
     def _scroll(self, fields: list[str]) -> Iterator[Any]:
         offset: Any = None
@@ -376,6 +461,11 @@ def explained(where: str, *, tolerated: int | None = None) -> Iterator[None]:
         raise StorageError(
             f"The Qdrant cluster at {where} refused a request ({error.status_code}): {said}",
             hint="See the cluster's log; `firstfault doctor` compares it with the catalog.",
+        ) from error
+    except NotImplementedError as error:
+        raise ConfigError(
+            f"{where} has no shard keys: {str(error)[:200]}.",
+            hint="Use a Qdrant cluster, or leave index.shard_key out.",
         ) from error
     except ValueError as error:
         raise StorageError(

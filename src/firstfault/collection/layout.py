@@ -48,6 +48,11 @@ def path_of(name: str, kind: FieldKind) -> str:
     return f'{_BRANCH[kind]}."{_field(name)}"'
 
 
+def text_of(payload: Mapping[str, Any], name: str) -> list[str]:
+    """The texts of a metadata field, from a payload."""
+    return list(payload.get(_BRANCH["text"], {}).get(_field(name), []))
+
+
 def stored(value: Scalar, kind: FieldKind) -> str | float:
     """A value as it stands there."""
     if kind == "date":

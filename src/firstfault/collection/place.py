@@ -5,6 +5,7 @@ In: settings and the collection's row. Out: a `Place` that can be looked at, ope
 
 import shutil
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,6 +90,8 @@ class QdrantPlace:
         self._settings = settings
         self._dimension = dimension
         self._collection = f"{settings.prefix}-{identity}"
+        if settings.shard_key:  # sharded by another field, it is another collection, made from the catalog
+            self._collection += f"-by-{sha256(settings.shard_key.encode()).hexdigest()[:8]}"
         self.name = f"{settings.url}/{self._collection}"
 
     @property

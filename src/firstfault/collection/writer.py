@@ -18,13 +18,13 @@ from firstfault.collection import changes
 from firstfault.collection.catalog import Catalog
 from firstfault.collection.changes import Vectors
 from firstfault.collection.database import reading, shrink, writing
+from firstfault.collection.embedding import Vectorise
 from firstfault.collection.filters import values_of
 from firstfault.collection.index import Index, Point
 from firstfault.collection.lexical import Lexicon
 from firstfault.collection.records import Acknowledged, GcReport
 from firstfault.collection.schema import collections
 from firstfault.errors import InputError
-from firstfault.models.embedder import Embedder
 from firstfault.types import ChunkedDocument, Document
 
 BATCH_CHUNKS = 512
@@ -94,7 +94,7 @@ class Writer:
         self.version = row.version
         self.average_length = row.average_length
 
-    def add_all(self, incoming: Iterable[ChunkedDocument], embedder: Embedder) -> Iterator[Acknowledged]:
+    def add_all(self, incoming: Iterable[ChunkedDocument], vectorise: Vectorise) -> Iterator[Acknowledged]:
         """Store documents; yields each once it is on disk, in the order given.
 
         Raises:
@@ -105,7 +105,7 @@ class Writer:
             ahead: deque[tuple[_Batch, Future[_Embedded]]] = deque()
             try:
                 for batch in _batches(incoming):
-                    ahead.append((batch, pool.submit(self._embed, batch, embedder)))
+                    ahead.append((batch, pool.submit(self._embed, batch, vectorise)))
                     if len(ahead) > 1:
                         yield from self._write(*ahead.popleft())
                 while ahead:
@@ -191,22 +191,15 @@ class Writer:
             connection.execute(update(collections).where(ours).values(values))
         self._settled = False
 
-    def _embed(self, batch: _Batch, embedder: Embedder) -> _Embedded:
+    def _embed(self, batch: _Batch, vectorise: Vectorise) -> _Embedded:
         """Vectors of every text of the batch: from the cache, else from the embedder."""
-        from firstfault.models.tokenvectors import compress
-
         with reading(self._engine) as connection:
             vectors = changes.look_up(connection, self._space, batch.texts)
         cached = frozenset(vectors)
         missing = [text_hash for text_hash in batch.texts if text_hash not in cached]
-        texts = [batch.texts[text_hash] for text_hash in missing]
-        for done in embedder.stream(texts, tokens=embedder.late_interaction) if texts else ():
-            for embedding in done:
-                vectors[missing[embedding.position]] = Vectors(
-                    dense=embedding.vector,
-                    tokens=None if embedding.tokens is None else compress(embedding.tokens),
-                    truncated=embedding.truncated,
-                )
+        owners = {text_hash: entry.document.id for entry in batch.entries for text_hash in entry.hashes}
+        made = vectorise([batch.texts[one] for one in missing], [owners[one] for one in missing])
+        vectors.update(zip(missing, made, strict=True))
         return _Embedded(vectors=vectors, cached=cached)
 
     def _write(self, batch: _Batch, future: Future[_Embedded]) -> Iterator[Acknowledged]:

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstfault.bulk import spreads
 from firstfault.config import Settings
 from firstfault.diagnose import latency
-from firstfault.diagnose.examine import Examined, Subject, examine
+from firstfault.diagnose.elsewhere import spread
+from firstfault.diagnose.examine import Subject, examine
 from firstfault.diagnose.playbook import Playbook
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.tree import tree
@@ -135,12 +137,17 @@ def diagnose(
     """Name the first fault of several requests; `command` is what proves a fix."""
     settings = app.settings
     playbook = open_playbook(settings)
-    probes = Probes(app, budget=settings.diagnose.budget if budget is None else budget)
-    examined: list[Examined] = []
-    for position, subject in enumerate(subjects, start=1):
-        examined.append(examine(probes, subject))
-        if progress:
-            progress(position, len(subjects))
+    allowed = settings.diagnose.budget if budget is None else budget
+    if spreads(settings.bulk):
+        examined, calls = spread(app, subjects, allowed, progress)
+    else:
+        probes = Probes(app, budget=allowed)
+        examined = []
+        for position, subject in enumerate(subjects, start=1):
+            examined.append(examine(probes, subject))
+            if progress:
+                progress(position, len(subjects))
+        calls = probes.calls
     blames = [one.blame for one in examined if one.blame is not None]
     timed = [one for one in subjects if one.trace is not None and one.trace.error is None]
     traces = [one.trace for one in timed if one.trace is not None]
@@ -163,7 +170,7 @@ def diagnose(
         failing=sum(one.failing for one in examined),
         path=tree(subjects, [*blames, *late], primary),
         latency=latency.timings(traces, settings.latency, usual),
-        model_calls=probes.calls,
+        model_calls=calls,
         next_command=_next(primary, healthy, unknown != (), command),
     )
 

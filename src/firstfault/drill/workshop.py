@@ -15,19 +15,20 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from firstfault.answer.application import open_embedder
 from firstfault.collection.database import connect
+from firstfault.collection.snapshot import copy_home, snapshot
 from firstfault.config import Config, LatencyConfig, Settings
 from firstfault.drill.answerer import Answerer
 from firstfault.drill.fault import Fault
 from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, Outcome, Repaired
 from firstfault.drill.proxy import Plan, Proxy
-from firstfault.drill.sandbox import Sandbox, copy_home, snapshot
+from firstfault.drill.sandbox import Sandbox
 from firstfault.drill.scenes import SCENES
 from firstfault.drill.upstream import LocalUpstream
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.evaluate import RunStore, evaluate
 from firstfault.evaluate.aggregate import lower_is_better
+from firstfault.models.opening import open_embedder
 from firstfault.stages import ANY_STAGE_CAUSES, Stage
 from firstfault.types import Case, CaseResult, Diagnosis, Run
 

@@ -6,13 +6,16 @@ stopped, as long as cases, settings and corpus are the same.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firstfault.answer.ask import ask
+from firstfault.answer.elsewhere import Outbox, Passage, opened, passage
+from firstfault.bulk import Crew, spreads
 from firstfault.collection.database import connect
 from firstfault.config import Settings
 from firstfault.errors import FirstfaultError, InputError
@@ -78,7 +81,10 @@ def evaluate(
             if progress:
                 progress(len(done), run.total)
 
-        app.run(_run_all(app, waiting, generation, keep))
+        if spreads(app.settings.bulk):
+            _spread(app, waiting, generation, keep)
+        else:
+            app.run(_run_all(app, waiting, generation, keep))
         results = [done[position] for position in range(run.total)]
         metrics = aggregate(results, app.settings.evaluate)
         run = replace(run, done=run.total, finished=True, metrics=metrics)
@@ -159,6 +165,48 @@ async def _run_all(
                 group.create_task(work())
     except ExceptionGroup as several:
         raise several.exceptions[0] from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """What a worker runs cases with."""
+
+    app: "Application"
+    outbox: Outbox
+    locator: Locator
+    settings: Settings
+    """Those of the run: the worker's own name the place of its copy."""
+    generation: bool
+
+
+def _spread(
+    app: "Application",
+    waiting: Sequence[tuple[int, Case]],
+    generation: bool,
+    keep: Callable[[int, CaseResult], None],
+) -> None:
+    """Run the cases on the workers of a cluster; results and traces are written here."""
+    cases = [case for _, case in waiting]
+    with passage(app) as given:
+        desk = partial(_desk, given, app.settings, generation)
+        with Crew(app.settings.bulk, desk, _run_there) as crew:
+            for at, (result, traces) in crew.map_unordered(cases, lambda at: f"Case {cases[at].id}"):
+                for trace in traces:
+                    app.traces.put(trace)
+                keep(waiting[at][0], result)
+
+
+@contextmanager
+def _desk(given: Passage, settings: Settings, generation: bool) -> Iterator[_Desk]:
+    with opened(given) as (app, outbox):
+        yield _Desk(app=app, outbox=outbox, locator=Locator(app), settings=settings, generation=generation)
+
+
+def _run_there(desk: _Desk, case: Case) -> tuple[CaseResult, list[Trace]]:
+    result = desk.app.run(
+        run_case(desk.app, case, desk.locator, generation=desk.generation, settings=desk.settings)
+    )
+    return result, desk.outbox.take()
 
 
 async def run_case(

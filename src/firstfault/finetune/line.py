@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.errors import FirstfaultError, InputError
+from firstfault.errors import FirstfaultError, InputError, MissingError
 from firstfault.finetune.base import open_base
 from firstfault.finetune.card import card
 from firstfault.finetune.data import read_dataset, write_dataset
 from firstfault.finetune.gates import gate, passed
 from firstfault.finetune.recipe import restored
-from firstfault.finetune.releases import Candidate, Release, publish
+from firstfault.finetune.releases import Candidate, Release, publish, require_name
 from firstfault.finetune.runs import TrainingRun, TrainingRuns
 from firstfault.trace.record import new_trace_id
 from firstfault.types import Verdict
@@ -160,21 +160,41 @@ def diagnose(
     with tempfile.TemporaryDirectory() as temporary:
         tried = intervene(planned(home, run), made.primary, Path(temporary))
     done = (tried,) if tried is not None else ()
+    runs = TrainingRuns(home)
+    try:
+        runs.update(run.id, {"trials": [asdict(one) for one in done]})
+    finally:
+        runs.close()
     return confirmed(made, done), done
 
 
-def release(home: Path, run: TrainingRun, name: str, *, licence: str) -> Release:
-    """Make the adapter of a run the current release of a name, if every gate passes.
+def releasable(home: Path, run: TrainingRun, name: str) -> tuple[Verdict, ...]:
+    """The verdicts of every gate on a run whose adapter may be released under a name.
 
     Raises:
-        InputError: a gate failed.
+        InputError: a gate failed, or the name cannot be used.
+        MissingError: there is no adapter file.
     """
+    require_name(name)
     verdicts = judge(home, run)
     if not passed(verdicts):
         failed = ", ".join(verdict.name for verdict in verdicts if verdict.status not in {"ok", "warn"})
         raise InputError(
             f"{run.id} is not released: {failed}.", hint=f"See: firstfault finetune diagnose {run.id}"
         )
+    if not (run.folder / "adapter.gguf").is_file():
+        raise MissingError(f"{run.id} has no adapter file any more.", hint="Train it again.")
+    return verdicts
+
+
+def release(home: Path, run: TrainingRun, name: str, *, licence: str) -> Release:
+    """Make the adapter of a run the current release of a name, if every gate passes.
+
+    Raises:
+        InputError: a gate failed, or the name cannot be used.
+        MissingError: there is no adapter file.
+    """
+    verdicts = releasable(home, run, name)
     base: Mapping[str, str] = run.record["base"]
     return publish(
         home,

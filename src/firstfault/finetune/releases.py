@@ -19,11 +19,13 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select
 from firstfault.collection.adapters import FOLDER
 from firstfault.collection.database import connect, reading, translated, writing
 from firstfault.collection.schema import release_log, releases
-from firstfault.errors import InputError, MissingError
+from firstfault.errors import InputError, MissingError, StorageError
 from firstfault.models.adapters import file_digest
 from firstfault.types import Verdict
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+RESERVED = ("base", "hybrid", "rag")
+"""Models of the OpenAI-compatible API that are no adapters."""
 ADAPTER_FILE = "adapter.gguf"
 PEFT_FOLDER = "peft"
 CARD_FILE = "README.md"
@@ -75,6 +77,24 @@ class Release:
         return self.folder / ADAPTER_FILE
 
 
+def require_name(name: str) -> None:
+    """Refuse what cannot name an adapter.
+
+    Raises:
+        InputError: it has other characters, or the server calls something else by it.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"'{name}' cannot name an adapter.",
+            hint="Use letters, digits, - and _, at most 63, e.g. tickets.",
+        )
+    if name in RESERVED:
+        raise InputError(
+            f"'{name}' cannot name an adapter: the server answers to it without one.",
+            hint=f"Take another than {', '.join(RESERVED)}, e.g. tickets.",
+        )
+
+
 def publish(home: Path, name: str, candidate: Candidate) -> Release:
     """Make a candidate the current release of a name. Its files are copied into the home first.
 
@@ -83,11 +103,7 @@ def publish(home: Path, name: str, candidate: Candidate) -> Release:
         MissingError: the candidate's adapter file is not there.
         StorageError: the disk refused; the name points to what it pointed to before.
     """
-    if not NAME.fullmatch(name):
-        raise InputError(
-            f"'{name}' cannot name an adapter.",
-            hint="Use letters, digits, - and _, at most 63, e.g. tickets.",
-        )
+    require_name(name)
     failed = [verdict.name for verdict in candidate.verdicts if verdict.status == "fail"]
     if failed or not candidate.verdicts:
         what = f"Gates failed: {', '.join(failed)}." if failed else "No gate was run on this candidate."
@@ -134,22 +150,25 @@ def rollback(home: Path, name: str) -> Release:
     Raises:
         MissingError: nothing of this name was released.
         InputError: the current release is the first.
+        StorageError: the file of the release before it is gone or was changed.
     """
     with _database(home, create=False) as engine:
-        current = _open(engine, home, name)
+        earlier = _before(engine, home, name)
         with writing(engine) as connection:
-            before = connection.scalar(
-                select(func.max(releases.c.number)).where(
-                    releases.c.name == name, releases.c.number < current.number
-                )
-            )
-            if before is None:
-                raise InputError(
-                    f"{name}-{current.number} is the first release of '{name}': there is none before it.",
-                    hint="To serve the base model, leave generator.adapter out.",
-                )
-            _point(connection, name, before, "rollback")
-        return _open(engine, home, name, before)
+            _point(connection, name, earlier.number, "rollback")
+        return _open(engine, home, name, earlier.number)
+
+
+def before(home: Path, name: str) -> Release:
+    """The release that a rollback would go back to.
+
+    Raises:
+        MissingError: nothing of this name was released.
+        InputError: the current release is the first.
+        StorageError: the file of the release before it is gone or was changed.
+    """
+    with _database(home, create=False) as engine:
+        return _before(engine, home, name)
 
 
 def open_release(home: Path, name: str, number: int | None = None) -> Release:
@@ -195,6 +214,28 @@ def _open(engine: Engine, home: Path, name: str, number: int | None = None) -> R
         what = f"'{name}'" if number is None else f"{name}-{number}"
         raise MissingError(f"There is no release {what}.", hint="List them: firstfault finetune releases")
     return _release(row, home, pointers)
+
+
+def _before(engine: Engine, home: Path, name: str) -> Release:
+    current = _open(engine, home, name)
+    with reading(engine) as connection:
+        number = connection.scalar(
+            select(func.max(releases.c.number)).where(
+                releases.c.name == name, releases.c.number < current.number
+            )
+        )
+    if number is None:
+        raise InputError(
+            f"{name}-{current.number} is the first release of '{name}': there is none before it.",
+            hint="To serve the base model, leave generator.adapter out.",
+        )
+    earlier = _open(engine, home, name, number)
+    if not earlier.gguf.is_file() or file_digest(earlier.gguf) != earlier.digest:
+        raise StorageError(
+            f"{earlier.gguf} is gone or was changed since; '{name}' stays {name}-{current.number}.",
+            hint="Restore it from a copy of the home.",
+        )
+    return earlier
 
 
 def _pointers(connection: Connection) -> dict[str, int]:

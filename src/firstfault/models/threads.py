@@ -16,7 +16,15 @@ _SIBLINGS = "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
 
 
 def default_threads() -> int:
-    """Physical cores that this process may run on, limited by the container's CPU quota; at least 1."""
+    """Physical cores that this process may run on, limited by the container's CPU quota and by
+    OMP_NUM_THREADS, which schedulers such as Ray set; at least 1."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given):
+        return min(int(given), _cores())
+    return _cores()
+
+
+def _cores() -> int:
     if not hasattr(os, "sched_getaffinity"):
         return max(1, (os.cpu_count() or 2) // 2)
     cpus = os.sched_getaffinity(0)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from firstfault.errors import FirstfaultError
-from firstfault.serve import corpus, health, measuring, native, openai_api, pages, watching
+from firstfault.serve import corpus, health, measuring, native, openai_api, pages, releases, watching
 from firstfault.serve.edge import Edge, TooLargeError
 from firstfault.serve.examples import problems
 from firstfault.serve.problems import TITLES, Problem, problem_of
@@ -35,8 +35,9 @@ def create_app(server: Served) -> ASGIApp:
     app.state.served = server
     app.state.lately = pages.Lately()
     app.state.sessions = pages.Sessions(server.engine.config.home)
-    for router in (native.router, corpus.router, measuring.router, watching.router, health.router):
-        app.include_router(router, responses=problems())
+    ours = (native, corpus, measuring, releases, watching, health)
+    for part in ours:
+        app.include_router(part.router, responses=problems())
     app.include_router(openai_api.router, responses=problems(openai=True))
     app.include_router(pages.router)
     app.add_exception_handler(FirstfaultError, _refuse)

@@ -15,6 +15,8 @@ from urllib.parse import quote, urlencode
 from firstfault.errors import FirstfaultError, InputError, MissingError, RemoteError
 
 if TYPE_CHECKING:
+    import ssl
+
     from firstfault.types import ChunkedDocument, Document
 
 KEY_VARIABLE = "FIRSTFAULT_API_KEY"
@@ -25,13 +27,14 @@ WAIT_S = 60
 
 
 class Client:
-    """One server."""
+    """One server. `certificate` is the PEM file of a server of this machine, trusted under any name."""
 
-    def __init__(self, url: str, collection: str = "default") -> None:
+    def __init__(self, url: str, collection: str = "default", *, certificate: str | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"--url {url!r} is not an HTTP address.", hint="Write http://127.0.0.1:8765.")
         self.url = url.rstrip("/")
         self.collection = collection
+        self._certificate = certificate if self.url.startswith("https://") else None
 
     def get(self, path: str, **query: Any) -> Any:
         """GET a document."""
@@ -83,7 +86,8 @@ class Client:
             data = json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - http(s), see __init__
+            trusted = _trusting(self._certificate) if self._certificate else None
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trusted) as reply:  # noqa: S310 - http(s), see __init__
                 return json.loads(reply.read())
         except urllib.error.HTTPError as error:
             try:
@@ -98,6 +102,16 @@ class Client:
                 hint="Check that it runs: curl URL/healthz; or stop it to work on the home directly.",
                 transient=True,
             ) from None
+
+
+def _trusting(certificate: str) -> "ssl.SSLContext":
+    """Trust in one certificate alone: its name is the one by which other machines reach the server."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _error(status: int, said: Mapping[str, Any]) -> FirstfaultError:

@@ -10,11 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from firstfault.answer.ask import ask
-from firstfault.config import Config, Settings
-from firstfault.errors import ConfigError, FirstfaultError
+from firstfault.config import Config, GeneratorConfig, Settings
+from firstfault.errors import ConfigError, FirstfaultError, MismatchError
+from firstfault.models.adapters import Adapter
 from firstfault.serve.admission import Admission
 from firstfault.serve.calls import Call
 from firstfault.serve.injection import flag_injections
@@ -31,7 +34,25 @@ DEGRADE_RERANKER_AT = 0.5
 DEGRADE_GENERATOR_AT = 0.9
 """Share from which on answers are quoted."""
 
+UNLOADED = {
+    "openai": "The endpoint loads adapters itself: load the release's peft folder there under this name.",
+    "extractive": "Answers are quoted here: there is no model that an adapter could change.",
+}
+"""Kind of generator → why a release is not loaded by this server."""
+
 Work = Callable[[ServedApplication], Coroutine[Any, Any, T]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched(Generic[T]):
+    """What came of moving the pointer of an adapter's name."""
+
+    moved: T
+    """What the move returned."""
+    loaded: bool
+    """Whether this server has it loaded."""
+    reason: str
+    """Why not."""
 
 
 class Engine:
@@ -92,6 +113,7 @@ class Engine:
 
         async def work(app: ServedApplication) -> Trace:
             chosen = self.degraded(settings, call, quotes=schema is None)
+            await self.load(chosen.generator)
 
             def packed(context: Context) -> None:
                 if settings.serve.injection_check:
@@ -134,7 +156,8 @@ class Engine:
             and settings.generator.kind != "extractive"
         ):
             call.degrade("no_generator", f"{fill:.0%} of the queue is taken")
-            changes["generator"] = settings.generator.model_copy(update={"kind": "extractive"})
+            quoting = {"kind": "extractive", "adapter": None}
+            changes["generator"] = settings.generator.model_copy(update=quoting)
         return settings.model_copy(update=changes) if changes else settings
 
     def observe(self, trace: Trace) -> None:
@@ -213,6 +236,38 @@ class Engine:
         self.admission.queue = new.serve.queue
         return waiting
 
+    async def load(self, settings: GeneratorConfig) -> None:
+        """Load the runtime of an adapter that one request names, off the answering thread."""
+        if settings.kind == "llama" and settings.adapter != self.settings.generator.adapter:
+            with suppress(FirstfaultError):  # the stage that needs it raises it, on the trace
+                await asyncio.to_thread(self.parts.local_generator, settings)
+
+    async def switch(self, adapter: Adapter, move: Callable[[], T]) -> Switched[T]:
+        """Move the pointer of an adapter's name while requests run.
+
+        What the name will mean is loaded first, then the next request uses it; those at work keep what they
+        began with, and it is freed when their deadline has passed.
+
+        Raises:
+            MismatchError: the server answers with this name, and the adapter is for another model.
+            FirstfaultError: it cannot be loaded, or `move` failed; the name means what it meant.
+        """
+        settings = self.settings.generator
+        why = "" if settings.kind == "llama" else UNLOADED[settings.kind]
+        if not why:
+            wanted = settings.model_copy(update={"adapter": adapter.name})
+            try:
+                await asyncio.to_thread(self.parts.loaded, wanted, adapter)
+            except MismatchError as error:
+                if settings.adapter == adapter.name:
+                    raise
+                why = error.message
+        moved = await asyncio.to_thread(move)
+        if self._thread.is_alive():
+            closing = asyncio.run_coroutine_threadsafe(self._free(adapter.name), self._loop)
+            self._housekeeping.append(closing)
+        return Switched(moved=moved, loaded=not why, reason=why)
+
     async def stop(self, limit_s: float) -> int:
         """Take nothing new, let requests finish within the limit, cancel the rest, write what is pending.
 
@@ -247,6 +302,8 @@ class Engine:
     async def _warm(self, config: Config) -> None:
         """Load what the first request would otherwise wait for, then switch to the configuration."""
         try:
+            if config.settings.generator.kind == "llama":  # requests go on while it loads
+                await asyncio.to_thread(self.parts.local_generator, config.settings.generator)
             applications = {
                 name: self.parts.application(config, name) for name in self.parts.open_collections()
             }
@@ -272,6 +329,16 @@ class Engine:
         """Close the connections of an application when its last request must be done."""
         await asyncio.sleep(self.config.settings.serve.deadline_s)
         await application.aclose()
+
+    async def _free(self, name: str) -> None:
+        """Free what an adapter's name meant before, when the last request that uses it must be done."""
+        await asyncio.sleep(max(self.settings.serve.deadline_s, self.settings.generator.timeout_s))
+        try:
+            freed = await asyncio.to_thread(self.parts.retire, name)
+        except FirstfaultError as error:
+            logger.warning("Earlier releases of %s stay in memory: %s", name, error.message)
+        else:
+            logger.info("%d runtimes of earlier releases of %s are freed", freed, name)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -217,6 +217,52 @@ INCIDENT_DOCUMENT = {
 }
 INCIDENTS = success("Newest first.", {"incidents": [INCIDENT_DOCUMENT]})
 INCIDENT = success("With its alerts and timeline.", {**INCIDENT_DOCUMENT, "alerts": [], "timeline": []})
+_GATE = {
+    "name": "task_gain",
+    "status": "ok",
+    "measured": 0.62,
+    "limit": 0.0,
+    "reason": "agreement with 60 held-out answers 0.21 → 0.83 (p = 0.0002)",
+    "remedy": "",
+}
+FINETUNE_ROW = {
+    "run_id": "ft-20261122T150000000-0123456789",
+    "at": "2026-11-22T15:00:00.000+00:00",
+    "status": "trained",
+    "base": "SmolLM2-135M-Instruct",
+    "examples": 300,
+    "validation_loss": {"before": 2.01, "best": 0.41, "step": 120},
+    "gates": {"passed": True, "failed": []},
+    "releases": [{"name": "tickets", "number": 2, "current": True}],
+}
+FINETUNES = success("Newest first.", {"finetunes": [FINETUNE_ROW]})
+FINETUNE = success(
+    "Everything that was recorded, the verdict of every gate, and the first fault.",
+    {
+        "run_id": FINETUNE_ROW["run_id"],
+        "status": "trained",
+        "points": [{"step": 0, "epoch": 0.0, "train_loss": 2.0, "validation_loss": 2.01}],
+        "gates": [_GATE],
+        "diagnosis": {"healthy": True, "primary": None, "findings": [], "unknown": ""},
+        "releases": FINETUNE_ROW["releases"],
+    },
+)
+RELEASE_DOCUMENT = {
+    "name": "tickets",
+    "number": 2,
+    "at": "2026-11-22T15:10:00.000+00:00",
+    "run_id": FINETUNE_ROW["run_id"],
+    "folder": "/srv/.firstfault/finetune/releases/tickets-2",
+    "digest": "9f2c…",
+    "base": "SmolLM2-135M-Instruct",
+    "base_digest": "1b7e…",
+    "verdicts": [_GATE],
+    "current": True,
+}
+RELEASES = success("By name, newest first.", {"releases": [RELEASE_DOCUMENT]})
+_SWITCHED = "What the name means now; the next request uses it. `loaded`: whether this server has it."
+RELEASED = success(_SWITCHED, {**RELEASE_DOCUMENT, "loaded": True, "reason": ""}, status=201)
+ROLLED_BACK = success(_SWITCHED, {**RELEASE_DOCUMENT, "number": 1, "loaded": True, "reason": ""})
 MARKDOWN: Responses = {
     200: {
         "description": "The post-mortem.",

@@ -1,11 +1,12 @@
 """The OpenAI-compatible API: chat completions, models and embeddings.
 
-Completions come from the answer path (model `rag`) or from the generator alone (`base`).
+Completions come from the answer path (`rag`: the base model, `hybrid`: with an adapter) or from the generator
+alone (`base`, or the name of an adapter).
 """
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from firstfault.config import Settings
 from firstfault.errors import InputError
+from firstfault.finetune import list_releases
 from firstfault.models.generator import Delta
 from firstfault.serve import examples
 from firstfault.serve import openai_shapes as shapes
@@ -24,14 +26,16 @@ from firstfault.serve.native import begin, headers_of, problem_for, reply, with_
 from firstfault.serve.openai_schemas import ChatBody, EmbeddingsBody
 from firstfault.serve.problems import UnknownError
 from firstfault.serve.runtime import ServedApplication
-from firstfault.serve.state import served
+from firstfault.serve.state import Served, served
 from firstfault.serve.streams import Emit, EventStream, while_connected
 from firstfault.types import Message
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
 RAG = "rag"
+HYBRID = "hybrid"
 BASE = "base"
+RETRIEVING = (RAG, HYBRID)
 EMBEDDED_AT_A_TIME = 16
 """Texts that are embedded before another request may run."""
 
@@ -70,7 +74,16 @@ _COMPLETION = examples.success(
 )
 _MODELS = examples.success(
     "The models.",
-    {"object": "list", "data": [{"id": RAG, "object": "model", "created": 0, "owned_by": "firstfault"}]},
+    {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": 0, "owned_by": "firstfault"}
+            for name in (RAG, BASE, "tickets", HYBRID, "all-MiniLM-L6-v2")
+        ],
+    },
+)
+_MODEL = examples.success(
+    "The model.", {"id": "tickets", "object": "model", "created": 0, "owned_by": "firstfault"}
 )
 _EMBEDDINGS = examples.success(
     "The vectors, in the order of the texts.",
@@ -87,23 +100,56 @@ _EMBEDDINGS = examples.success(
 async def chat(request: Request, body: ChatBody, key: Asking) -> Response:
     """Answer like OpenAI's chat completions.
 
-    The model `rag` answers the last user message from the documents; its marks are `annotations` of type
-    `url_citation`, its citations stand in `citations`. Earlier turns and system messages do not reach it,
-    which is an event on the trace. The model `base` is the generator alone. Streams send annotations and
-    citations as soon as a sentence is verified.
+    The models `rag` and `hybrid` answer the last user message from the documents: `rag` with the base model,
+    `hybrid` with an adapter. Marks are `annotations` of type `url_citation`, citations stand in `citations`.
+    Earlier turns and system messages do not reach them, which is an event on the trace. `base` is the base
+    model alone, the name of a released adapter the same with that adapter; both hear every turn. A name that
+    `GET /v1/models` does not list is a 404. Streams send annotations and citations as soon as a sentence is
+    verified.
     """
     server = served(request)
     collection = open_to(key, body.firstfault.collection)
     settings = _settings(server.engine.settings, body)
-    models = model_names(server.engine.settings)
-    if body.model not in models:
-        raise UnknownError(
-            f"There is no model '{body.model[:100]}'.", hint=f"There are: {', '.join(models)}."
-        )
+    adapter = await _adapter(server, body)
+    settings = settings.model_copy(
+        update={"generator": settings.generator.model_copy(update={"adapter": adapter})}
+    )
     call = begin(request, body.firstfault.timeout_s)
-    if body.model == RAG:
+    if body.model in RETRIEVING:
         return await _rag(request, body, settings, collection, call)
-    return await _base(request, body, settings, collection, call)
+    return await _alone(request, body, settings, collection, call)
+
+
+async def _adapter(server: Served, body: ChatBody) -> str | None:
+    """The adapter that the model of a request stands for; None for the base model.
+
+    Raises:
+        UnknownError: there is no such model.
+        InputError: an adapter was named beside a model that takes none.
+    """
+    wanted = body.firstfault.adapter
+    if wanted is not None and body.model != HYBRID:
+        raise InputError(
+            f"firstfault.adapter goes with the model '{HYBRID}'.", hint=f"Set model to '{HYBRID}'."
+        )
+    settings = server.engine.settings
+    if body.model == RAG or (body.model == BASE and settings.generator.kind != "extractive"):
+        return None
+    adapters = await adapter_names(server)
+    named = wanted or (None if body.model == HYBRID else body.model)
+    if named is None and body.model in chat_models(settings, adapters):
+        return _of_hybrid(settings, adapters)
+    if named in adapters:
+        return named
+    if named is None and len(adapters) > 1:
+        raise UnknownError(
+            f"There are several adapters for '{HYBRID}': {', '.join(adapters)}.",
+            hint='Name one: "firstfault": {"adapter": "NAME"}; or set generator.adapter.',
+        )
+    raise UnknownError(
+        f"There is no model '{(named or body.model)[:100]}'.",
+        hint=f"There are: {', '.join(chat_models(settings, adapters))}.",
+    )
 
 
 async def _rag(request: Request, body: ChatBody, settings: Settings, collection: str, call: Call) -> Response:
@@ -178,13 +224,13 @@ class _Told:
         return found
 
 
-async def _base(
+async def _alone(
     request: Request, body: ChatBody, settings: Settings, collection: str, call: Call
 ) -> Response:
     server = served(request)
     if body.response_format is not None and body.response_format.type != "text":
         raise InputError(
-            "response_format needs the model 'rag'.", hint="Set model to 'rag', or leave it out."
+            "response_format needs retrieval.", hint="Set model to 'rag' or 'hybrid', or leave it out."
         )
     turns = tuple(
         Message(role="system" if turn.role == "developer" else turn.role, content=turn.text())
@@ -193,9 +239,9 @@ async def _base(
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
 
     async def generate(app: ServedApplication, hear: Callable[[str], None]) -> tuple[str, Delta]:
+        await server.engine.load(settings.generator)
         generator = app.generator(settings.generator)
-        if generator is None:
-            raise InputError("The extractive generator has no model to chat with.", hint="Use 'rag'.")
+        assert generator is not None  # with quotes there is no such model
         deltas: AsyncIterator[Delta] = generator.stream(
             turns,
             max_tokens=settings.generator.max_tokens,
@@ -251,17 +297,14 @@ def _stream(produce: Callable[[Emit], Any], call: Call) -> Response:
 
 @router.get("/models", responses=_MODELS)
 async def models(request: Request, key: Asking) -> Response:
-    """The models: `rag`, `base` and the embedder."""
-    engine = served(request).engine
-    names = [*model_names(engine.settings), engine.settings.embedder.model]
-    return reply({"object": "list", "data": [_model(name) for name in names]})
+    """The models: `rag`, `base`, every released adapter, `hybrid` where there is an adapter, the embedder."""
+    return reply({"object": "list", "data": [_model(name) for name in await _names(served(request))]})
 
 
-@router.get("/models/{model}", responses=_MODELS)
+@router.get("/models/{model}", responses=_MODEL)
 async def model(request: Request, model: str, key: Asking) -> Response:
     """One model."""
-    engine = served(request).engine
-    if model not in (*model_names(engine.settings), engine.settings.embedder.model):
+    if model not in await _names(served(request)):
         raise UnknownError(f"There is no model '{model[:100]}'.", hint="GET /v1/models lists them.")
     return reply(_model(model))
 
@@ -301,9 +344,36 @@ async def embeddings(request: Request, body: EmbeddingsBody, key: Asking) -> Res
     return reply({"object": "list", "model": name, "data": rows, "usage": used}, call)
 
 
-def model_names(settings: Settings) -> list[str]:
+async def adapter_names(server: Served) -> list[str]:
+    """The adapters that have a release, by name, and the configured one of an endpoint."""
+    generator = server.engine.settings.generator
+    if generator.kind == "extractive":
+        return []
+    home = server.engine.config.home
+    names = {one.name for one in await server.engine.read(lambda: list_releases(home)) if one.current}
+    if generator.kind == "openai" and generator.adapter is not None:
+        names.add(generator.adapter)
+    return sorted(names)
+
+
+def chat_models(settings: Settings, adapters: Sequence[str]) -> list[str]:
     """What a chat completion may ask for."""
-    return [RAG] if settings.generator.kind == "extractive" else [RAG, BASE]
+    if settings.generator.kind == "extractive":
+        return [RAG]
+    hybrid = [HYBRID] if _of_hybrid(settings, adapters) is not None else []
+    return [RAG, BASE, *adapters, *hybrid]
+
+
+def _of_hybrid(settings: Settings, adapters: Sequence[str]) -> str | None:
+    """The adapter of `hybrid`: the configured one, else the only one that was released."""
+    if settings.generator.adapter is not None:
+        return settings.generator.adapter
+    return adapters[0] if len(adapters) == 1 else None
+
+
+async def _names(server: Served) -> list[str]:
+    settings = server.engine.settings
+    return [*chat_models(settings, await adapter_names(server)), settings.embedder.model]
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -348,8 +418,8 @@ def _settings(settings: Settings, body: ChatBody) -> Settings:
     longest = body.max_completion_tokens or body.max_tokens
     if longest is not None and longest > most:
         raise InputError(f"max_tokens is {longest}; at most {most} are allowed here.", hint="Ask for less.")
-    if body.stop and body.model == RAG:
-        raise InputError("stop is not available for 'rag'.", hint="Leave it out, or use 'base'.")
+    if body.stop and body.model in RETRIEVING:
+        raise InputError(f"stop is not available for '{body.model}'.", hint="Leave it out, or use 'base'.")
     asked = {"max_tokens": longest, "temperature": body.temperature, "seed": body.seed}
     changes = {name: value for name, value in asked.items() if value is not None}
     generator = settings.generator.model_copy(update=changes)

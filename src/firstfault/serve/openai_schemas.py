@@ -63,12 +63,17 @@ class ResponseFormat(OpenAIBody):
 
 
 class Retrieval(OpenAIBody):
-    """Ours, for the model `rag`; with the SDK: extra_body={"firstfault": {...}}."""
+    """Ours, for `rag` and `hybrid`; with the SDK: extra_body={"firstfault": {...}}."""
 
     collection: str = Field(default="default", pattern=COLLECTION)
     where: str | None = Field(default=None, max_length=4000)
     policy: Literal["annotate", "strip", "abstain"] | None = None
     timeout_s: float | None = Field(default=None, ge=1, le=3600)
+    adapter: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        description="With `hybrid`: another adapter than the configured or the only released one.",
+    )
 
 
 class ChatBody(OpenAIBody):

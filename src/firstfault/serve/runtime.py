@@ -11,15 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstfault.answer.application import Application, find_adapter, open_embedder, open_generator
+from firstfault.answer.application import Application, find_adapter, open_generator
 from firstfault.config import Config, GeneratorConfig, Settings, VerifierConfig
 from firstfault.errors import RemoteError
 from firstfault.models.generator import Delta, Generator
+from firstfault.models.opening import open_embedder
 from firstfault.serve.breaker import Breaker
 from firstfault.types import Support
 
 if TYPE_CHECKING:
     from firstfault.collection import Collection
+    from firstfault.models.adapters import Adapter
     from firstfault.models.embedder import Embedder
     from firstfault.trace import TraceStore
     from firstfault.verify import Verifier
@@ -88,6 +90,15 @@ class GuardedGenerator:
             report()
 
 
+class _Runtime:
+    """A place for one embedded runtime; its lock lets one thread load it while others use other parts."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.opened = False
+        self.generator: Any = None
+
+
 class Parts:
     """What is open, and shared by every application of the server."""
 
@@ -96,7 +107,7 @@ class Parts:
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._verifiers: dict[VerifierConfig, SharedVerifier] = {}
-        self._local: dict[tuple[GeneratorConfig, str | None], Generator | None] = {}
+        self._local: dict[tuple[GeneratorConfig, str | None], _Runtime] = {}
         self._breakers: dict[str, Breaker] = {}
         self._cross_encoders: dict[str, Any] = {}
         self._embedder: Embedder | None = None
@@ -167,6 +178,20 @@ class Parts:
 
     def local_generator(self, settings: GeneratorConfig) -> Generator | None:
         """The embedded runtime for these settings; it queues requests itself."""
+        adapter = find_adapter(settings, self.config.home)  # a release or a rollback shows at once
+        found: Any = self.loaded(settings, adapter)
+        if found is not None and found.adapter != adapter:
+            found.adapter = adapter  # the same file, released again: the trace names the release in force
+        generator: Generator | None = found
+        return generator
+
+    def loaded(self, settings: GeneratorConfig, adapter: "Adapter | None") -> Generator | None:
+        """The runtime for these settings with this adapter, loaded; requests for others do not wait for it.
+
+        Raises:
+            MismatchError: the adapter was trained for another model.
+            FirstfaultError: the model or the adapter cannot be opened.
+        """
         weights = GeneratorConfig(
             kind=settings.kind,
             model=settings.model,
@@ -174,12 +199,31 @@ class Parts:
             context_window=settings.context_window,
             threads=settings.threads,
         )  # what is asked of a model does not need another copy of it
-        adapter = find_adapter(settings, self.config.home)  # a release or a rollback shows at once
-        key = weights, adapter.digest if adapter else None
         with self._lock:
-            if key not in self._local:
-                self._local[key] = open_generator(weights, adapter=adapter)
-            return self._local[key]
+            runtime = self._local.setdefault((weights, adapter.digest if adapter else None), _Runtime())
+        with runtime.lock:
+            if not runtime.opened:
+                runtime.generator = open_generator(weights, adapter=adapter)
+                runtime.opened = True
+        generator: Generator | None = runtime.generator
+        return generator
+
+    def retire(self, name: str) -> int:
+        """Free the runtimes of what an adapter's name pointed to before; returns how many.
+
+        No request may be at work with them any more.
+        """
+        from firstfault.collection.adapters import find_adapter as find
+
+        now = find(self.config.home, name).digest
+        with self._lock:
+            old = [key for key in self._local if key[0].adapter == name and key[1] != now]
+            freed = [self._local.pop(key) for key in old]
+        for runtime in freed:
+            with runtime.lock:
+                if runtime.generator is not None:
+                    runtime.generator.close()
+        return len(freed)
 
     def breaker(self, base_url: str) -> Breaker:
         """The breaker of an endpoint."""
@@ -207,8 +251,8 @@ class Parts:
             StorageError: traces could not be written; they stay in the spool.
         """
         with self._lock:
-            for generator in self._local.values():
-                close = getattr(generator, "close", None)
+            for runtime in self._local.values():
+                close = getattr(runtime.generator, "close", None)
                 if close is not None:
                     close()
             try:

@@ -240,6 +240,27 @@ class FixBody(Body):
     budget: int | None = Field(default=None, ge=0, le=10_000)
 
 
+AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", description="Of an adapter.")]
+
+
+class ReleaseBody(Body):
+    """A training run whose adapter is to be released."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"run": "last", "name": "tickets"}]})
+
+    run: str = Field(min_length=1, max_length=80, description="Its id, the beginning of it, or `last`.")
+    name: AdapterName
+    licence: str = Field(default="Not stated.", max_length=2000, description="Of the data, for the card.")
+
+
+class RollbackBody(Body):
+    """The adapter that is to be what it was before."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "tickets"}]})
+
+    name: AdapterName
+
+
 class FeedbackBody(Body):
     """What a user thought of an answer."""
 

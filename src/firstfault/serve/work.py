@@ -11,6 +11,7 @@ from firstfault.types import Case, CaseResult, Document, Run
 
 if TYPE_CHECKING:
     from firstfault.answer import Application
+    from firstfault.drill import Outcome
     from firstfault.serve.engine import Engine
 
 _BATCH = 64
@@ -208,25 +209,21 @@ def prove(app: "Application", payload: Any, progress: Progress) -> dict[str, Any
 
 def drill(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
     """Break copies of the application, one fault at a time, and say what the diagnosis named."""
-    from firstfault.drill import Workshop, records, report, series
+    from firstfault.drill import records, report, series
     from firstfault.drill.library import named, of_set
 
     _, results = _stored(app, payload["run"])
     cases = [result.case for result in results if result.case is not None]
     faults = named(payload["faults"]) or of_set("development")
-    outcomes = []
-    with Workshop(app.config, cases, collection=app.collection.name) as workshop:
-        drills = series.singles(
-            workshop,
-            faults,
-            seed=payload["seed"],
-            severity=payload["severity"],
-            count=payload["most_cases"],
-        )
-        for outcome in drills:
-            outcomes.append(outcome)
-            progress(len(outcomes), len(faults))
-    document = report.document(outcomes, report.summarize(outcomes), [])
+    outcomes: dict[int, Outcome] = {}
+    drills = series.singles(
+        faults, seed=payload["seed"], severity=payload["severity"], count=payload["most_cases"]
+    )
+    for position, outcome in series.outcomes(drills, app.config, cases, collection=app.collection.name):
+        outcomes[position] = outcome
+        progress(len(outcomes), len(faults))
+    found = [outcomes[position] for position in range(len(drills))]
+    document = report.document(found, report.summarize(found), [])
     records.save(app.config.home, document)
     return document
 

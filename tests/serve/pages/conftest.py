@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.serve.conftest import Running, running
+from tests.serve.pages import tunes
 
 import firstfault
 from firstfault.collection.database import connect
@@ -96,6 +97,7 @@ class Town:
     broken: str
     hostile_trace: str
     incident: str
+    hostile_incident: str
 
 
 @pytest.fixture(scope="session")
@@ -124,9 +126,17 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Town:
         for case in known:
             app.ask(case.question)
         incident = open_incident(app, began)
+        hostile_incident = poison(app, incident)
+    records.save(home, drills(EVIL))
     records.save(home, drills())
+    tunes.fill(home, EVIL)
     return Town(
-        home=home, healthy=healthy.id, broken=broken.id, hostile_trace=nothing.id, incident=incident.id
+        home=home,
+        healthy=healthy.id,
+        broken=broken.id,
+        hostile_trace=nothing.id,
+        incident=incident.id,
+        hostile_incident=hostile_incident,
     )
 
 
@@ -183,7 +193,7 @@ def open_incident(app: Any, began: str) -> Incident:
         evidence=found.evidence,
         rules=(rule.name,),
         traces=(),
-        changes=(f"the settings {EVIL}",),
+        changes=("the settings 4f0c2a → 91be77: pack.budget_tokens 900 → 64",),
         diagnosis=found.diagnosis,
         diagnosis_note=found.note,
         next_command=found.next_command,
@@ -191,9 +201,29 @@ def open_incident(app: Any, began: str) -> Incident:
     store = IncidentStore(engine)
     store.save(incident)
     AlertStore(engine).put(alert)
-    store.note(identity, "opened", f"Opened: {EVIL}", at=began)
+    store.note(identity, "opened", f"Opened: {rule.title}", at=began)
     engine.dispose()
     return incident
+
+
+def poison(app: Any, incident: Incident) -> str:
+    """An incident of the past with hostile text in every field of text; its id."""
+    engine = connect(app.config.home)
+    hostile = replace(
+        incident,
+        id=new_incident_id(),
+        state="resolved",
+        title=EVIL,
+        summary=EVIL,
+        evidence=EVIL,
+        changes=(f"the settings {EVIL}",),
+        diagnosis_note=EVIL,
+    )
+    store = IncidentStore(engine)
+    store.save(hostile)
+    store.note(hostile.id, "opened", f"Opened: {EVIL}", at=incident.began)
+    engine.dispose()
+    return hostile.id
 
 
 def _poisoned(trace: Any) -> Any:
@@ -223,10 +253,12 @@ def _poisoned(trace: Any) -> Any:
     )
 
 
-def drills() -> dict[str, Any]:
+def drills(said: str = "") -> dict[str, Any]:
     """The report of a small series; what it says is made up, its shape is that of `drill --json`."""
 
-    def outcome(fault: str, stage: str, cause: str, found: tuple[str, str]) -> Outcome:
+    def outcome(
+        fault: str, stage: str, cause: str, found: tuple[str, str], evidence: str = "Nothing was lost."
+    ) -> Outcome:
         named = Named(stage=found[0], cause=found[1])
         return Outcome(
             faults=(fault,) if fault else (),
@@ -238,7 +270,7 @@ def drills() -> dict[str, Any]:
             expected=(Named(stage=stage, cause=cause),) if fault else (),
             found=named,
             listed=(named,),
-            evidence=f"Seen in the probes. {EVIL}",
+            evidence=said or evidence,
             next_command="firstfault fix",
             alerts=(),
             seconds_evaluate=3.0,
@@ -247,10 +279,34 @@ def drills() -> dict[str, Any]:
         )
 
     found = [
-        outcome("shallow_top_k", "rerank", "reranker_demotes", ("rerank", "reranker_demotes")),
-        outcome("narrow_prompt", "pack", "context_truncated", ("pack", "context_truncated")),
-        outcome("lopsided_fusion", "fuse", "fusion_weights", ("rerank", "reranker_demotes")),
-        outcome("stale_corpus", "corpus", "stale_document", ("corpus", "stale_document")),
+        outcome(
+            "shallow_top_k",
+            "rerank",
+            "reranker_demotes",
+            ("rerank", "reranker_demotes"),
+            "The evidence is 3rd before reranking and 7th after it; with top_k 8 it is kept. (12 of 40)",
+        ),
+        outcome(
+            "narrow_prompt",
+            "pack",
+            "context_truncated",
+            ("pack", "context_truncated"),
+            "The evidence is 1st after reranking and was cut to fit into 64 tokens. (12 of 40)",
+        ),
+        outcome(
+            "lopsided_fusion",
+            "fuse",
+            "fusion_weights",
+            ("rerank", "reranker_demotes"),
+            "The evidence is 3rd by words alone and 27th after fusion. (12 of 40)",
+        ),
+        outcome(
+            "stale_corpus",
+            "corpus",
+            "stale_document",
+            ("corpus", "stale_document"),
+            "The document was replaced on disk after it was read. (12 of 40)",
+        ),
         outcome("", "", "", ("healthy", "healthy")),
     ]
     return document(found, summarize(found))
@@ -268,15 +324,20 @@ def desk(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
 @pytest.fixture(scope="session")
 def diagnosis(desk: Running, town: Town) -> str:
     """The id of a finished diagnosis of the broken run."""
-    job = desk.post("/diagnose?wait=60", {"run": town.broken}).json()
-    assert job["state"] == "done", job
-    return str(job["id"])
+    return finished(desk, "/diagnose", {"run": town.broken})
 
 
 @pytest.fixture(scope="session")
 def proof(desk: Running, town: Town) -> str:
     """The id of a finished fix of the broken run."""
-    job = desk.post("/fix?wait=60", {"run": town.broken}).json()
+    return finished(desk, "/fix", {"run": town.broken})
+
+
+def finished(desk: Running, path: str, body: Any) -> str:
+    """The id of a job that is done, however long a busy machine takes for it."""
+    job = desk.post(path, body).json()
+    while job["state"] in {"queued", "running"}:
+        job = desk.http.get(f"/jobs/{job['id']}?wait=30").json()
     assert job["state"] == "done", job
     return str(job["id"])
 
@@ -284,13 +345,13 @@ def proof(desk: Running, town: Town) -> str:
 def addresses(desk: Running, town: Town, diagnosis: str, proof: str) -> dict[str, str]:
     """Page → its address, each with something to show."""
     series = desk.http.get("/ui/drills").text
-    drill = re.search(r'/ui/drills/([^"]+)', series)
-    assert drill is not None
+    drill, hostile_drill = re.findall(r'/ui/drills/([^"]+)', series)
     traces = desk.http.get("/traces?limit=3").json()["traces"]
     return {
         "health": "/ui",
         "incidents": "/ui/incidents",
         "incident": f"/ui/incidents/{town.incident}",
+        "hostile-incident": f"/ui/incidents/{town.hostile_incident}",
         "traces": "/ui/traces",
         "errors": "/ui/traces?status=error",
         "trace": f"/ui/traces/{traces[-1]['trace_id']}",
@@ -304,7 +365,13 @@ def addresses(desk: Running, town: Town, diagnosis: str, proof: str) -> dict[str
         "ask": "/ui/ask?q=When+does+the+market+open",
         "reviews": "/ui/reviews",
         "drills": "/ui/drills",
-        "drill": f"/ui/drills/{drill.group(1)}",
+        "drill": f"/ui/drills/{drill}",
+        "hostile-drill": f"/ui/drills/{hostile_drill}",
+        "fine-tunes": "/ui/fine-tunes",
+        "fine-tune": "/ui/fine-tunes/ft-20261122T110000000-permits300",
+        "overfitted": "/ui/fine-tunes/ft-20261122T100000000-4examples",
+        "training": "/ui/fine-tunes/ft-20261122T120000000-atwork",
+        "hostile-fine-tune": "/ui/fine-tunes/ft-20261122T090000000-hostile",
         "playbook": "/ui/playbook",
         "login": "/ui/login",
     }

@@ -166,7 +166,7 @@ def test_every_control_is_reached_with_tab(browser: "Browser", desk: Running, pa
     reachable = "a[href], button:not([disabled]), input:not([type=hidden]), select, textarea, summary"
     seen: Any = None
     with opened(browser) as page:
-        for name in ("health", "incident", "diagnosis", "reviews"):
+        for name in ("health", "incident", "diagnosis", "reviews", "fine-tunes", "fine-tune"):
             page.goto(desk.url + pages[name])
             wanted = page.evaluate(
                 f"[...document.querySelectorAll({reachable!r})].filter(e => e.checkVisibility()).length"
@@ -194,3 +194,27 @@ def test_pictures_of_the_trace(browser: "Browser", desk: Running, pages: dict[st
         shoot(page, "drill")
         page.goto(desk.url + pages["compare"])
         shoot(page, "compare")
+
+
+def test_a_fine_tune_is_rolled_back_and_released_by_its_buttons(
+    browser: "Browser", desk: Running, pages: dict[str, str]
+) -> None:
+    with opened(browser) as page:
+        page.goto(desk.url + pages["overfitted"])
+        assert "first fault: recipe / too many epochs" in page.locator(".look .big").inner_text()
+        shoot(page, "fine-tune-fault")
+        page.goto(desk.url + pages["fine-tune"])
+        drawn = page.locator(".chart .plot svg")
+        assert drawn.locator("polyline").count() == 2
+        assert "lowest 0.60 at step 70" in (drawn.get_attribute("aria-label") or "")
+        page.click("summary:text-is('The measurements as a table')")
+        assert page.locator("details[open] tbody tr").count() == 10
+        page.goto(desk.url + pages["fine-tune"])
+        shoot(page, "fine-tune")
+        page.click("button:text-is('Roll back tickets')")
+        page.wait_for_url("**/ui/fine-tunes")
+        assert page.locator("tbody .chip.ok").first.inner_text().endswith("tickets-1")
+        page.goto(desk.url + pages["fine-tune"])
+        page.fill("input[name=name]", "tickets")
+        page.press("input[name=name]", "Enter")
+        page.wait_for_selector("text=tickets is tickets-3")

@@ -14,12 +14,23 @@ from tests.serve.conftest import Running, running
 from tests.serve.pages.conftest import BROKEN, EVIL, Town, addresses
 
 from firstfault.config import load
+from firstfault.finetune import list_releases
 from firstfault.serve.keys import KeyStore
 from firstfault.serve.pages import rendering
 from firstfault.serve.pages.session import COOKIE, SECRET_FILE
 
 LARGEST = 200_000
 HTML = {"accept": "text/html"}
+GOOD = "ft-20261122T110000000-permits300"
+EMPTY = (
+    "/ui",
+    "/ui/traces",
+    "/ui/runs",
+    "/ui/fine-tunes",
+    "/ui/diagnosis",
+    "/ui/incidents",
+    "/ui/reviews",
+)
 KEYS: dict[str, dict[str, Any]] = {
     "reader": {"scopes": ["traces"]},
     "asker": {"scopes": ["ask"]},
@@ -98,7 +109,7 @@ def test_every_page_is_small_strict_and_escaped(desk: Running, pages: dict[str, 
 
 
 def test_hostile_text_is_shown_as_it_is(desk: Running, pages: dict[str, str]) -> None:
-    for name in ("hostile", "errors", "incident", "drill"):
+    for name in ("hostile", "errors", "hostile-incident", "hostile-drill", "hostile-fine-tune"):
         page = desk.http.get(pages[name]).text
         assert EVIL not in page, name
         assert "&lt;script&gt;document.title" in page, name
@@ -152,6 +163,7 @@ def test_errors_are_pages_for_browsers_and_documents_for_programs(desk: Running)
         "/ui/runs/none",
         "/ui/diagnosis/job-none",
         "/ui/incidents/none",
+        "/ui/fine-tunes/none",
         "/ui/x",
     ):
         response = desk.http.get(address, headers=HTML)
@@ -232,6 +244,8 @@ def test_actions_need_the_token_of_the_session(guarded: Running, town: Town) -> 
             f"/ui/incidents/{town.incident}/prove": {},
             f"/ui/incidents/{town.incident}/note": {"text": "x"},
             "/ui/reviews/draw": {"collection": "default"},
+            "/ui/fine-tunes/rollback": {"name": "tickets"},
+            f"/ui/fine-tunes/{GOOD}/release": {"name": "tickets"},
         }
         for address, fields in actions.items():
             for given in ("", "0" * 64, token(guarded.http.get("/ui/login").text)):
@@ -247,6 +261,38 @@ def test_actions_need_the_token_of_the_session(guarded: Running, town: Town) -> 
         note = {"text": f"looked at it {EVIL}", "token": token(page)}
         assert client.post(f"/ui/incidents/{town.incident}/note", data=note).status_code == 303
         assert EVIL not in client.get(f"/ui/incidents/{town.incident}").text
+
+
+def test_a_fine_tune_is_rolled_back_and_released_again(guarded: Running) -> None:
+    home = guarded.config.home
+
+    def now() -> int:
+        return next(one.number for one in list_releases(home) if one.current)
+
+    assert now() == 2
+    with signed_in(guarded, "reader") as client:
+        page = client.get(f"/ui/fine-tunes/{GOOD}").text
+        assert "</button>" not in page.partition("<footer>")[0]
+        assert "Held-out loss from 2.29 at step 0 to 0.63 at step 90, lowest 0.60 at step 70" in page
+        denied = client.post("/ui/fine-tunes/rollback", data={"name": "tickets", "token": token(page)})
+        assert denied.status_code == 403
+    with signed_in(guarded, "elsewhere") as client:
+        page = client.get(f"/ui/fine-tunes/{GOOD}").text
+        assert "Held-out examples" not in page  # training data, of no collection of this key
+        fields = {"name": "tickets", "token": token(page)}
+        assert client.post("/ui/fine-tunes/rollback", data=fields).status_code == 403
+    assert now() == 2
+    with signed_in(guarded, "boss") as client:
+        fields = {"name": "tickets", "token": token(client.get("/ui/fine-tunes").text)}
+        back = client.post("/ui/fine-tunes/rollback", data=fields)
+        assert (back.status_code, now()) == (303, 1)
+        bad = client.post("/ui/fine-tunes/ft-20261122T100000000-4examples/release", data=fields)
+        assert (bad.status_code, now()) == (400, 1)
+        made = client.post(f"/ui/fine-tunes/{GOOD}/release", data={**fields, "licence": "CC0-1.0"})
+        assert (made.headers["location"], now()) == (f"/ui/fine-tunes/{GOOD}", 3)
+        card = client.get(f"/ui/fine-tunes/{GOOD}/card")
+        assert card.headers["content-type"].startswith("text/markdown")
+        assert "CC0-1.0" in card.text
 
 
 def test_the_api_takes_no_cookie(guarded: Running) -> None:
@@ -278,7 +324,7 @@ def test_an_empty_home_has_pages_too(tmp_path: Path) -> None:
     with running(
         load(tmp_path / "home", overrides={"generator.kind": "extractive"}, environment={})
     ) as server:
-        for address in ("/ui", "/ui/traces", "/ui/runs", "/ui/diagnosis", "/ui/incidents", "/ui/reviews"):
+        for address in EMPTY:
             assert server.http.get(address, headers=HTML).status_code == 200, address
         said = server.http.post(
             "/ui/reviews/draw", data={"token": token(server.http.get("/ui/reviews").text)}, headers=HTML

@@ -69,6 +69,8 @@ TONES = {
     "pending": "warn",
     "open": "fail",
     "closed": "ok",
+    "training": "warn",
+    "live": "ok",
 }
 """A word of a verdict or state → the colour that it is shown in."""
 MARKS = {"ok": "✓", "warn": "~", "fail": "✗", "none": "–"}

@@ -8,6 +8,7 @@ from firstfault.serve.pages import (
     diagnoses,
     drills,
     evaluations,
+    finetunes,
     health,
     incidents,
     reading,
@@ -36,5 +37,19 @@ async def asset(name: str) -> Response:
     return found
 
 
-for part in (signing, health, incidents, traces, evaluations, diagnoses, asking, drills, reviews, reading):
+PARTS = (
+    signing,
+    health,
+    incidents,
+    traces,
+    evaluations,
+    finetunes,
+    diagnoses,
+    asking,
+    drills,
+    reviews,
+    reading,
+)
+
+for part in PARTS:
     router.include_router(part.router, prefix="/ui")
