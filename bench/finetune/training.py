@@ -14,14 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.finetune.tickets import SCHEMA, mislabelled, tickets
+from bench.finetune.tickets import SCHEMA, tickets
 
 HELD = 60
 PROGRAM = "from firstfault.cli import process; process()"
-OTHER_TEMPLATE = (
-    "{% for m in messages %}### {{ m['role'] }}:\n{{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}### assistant:\n{% endif %}"
-)
+NO_FAULT = ("healthy", "unknown")
+"""What a drill names where it names no stage."""
 
 
 def command(home: Path, *arguments: str | Path) -> tuple[int, Any]:
@@ -69,43 +67,28 @@ def line(given: argparse.Namespace) -> dict[str, Any]:
     return {**made, "released": code == 0}
 
 
+PLANTED = ("high_rate", "few_examples", "wrong_labels", "wrong_template", "adapter_scale_lost")
+"""The five ways of the drill library in which a fine-tuning is destroyed."""
+
+
 def faults(given: argparse.Namespace) -> dict[str, Any]:
     """Five planted faults; each should be stopped, or fail at the gate, with its name."""
-    rows = tickets(given.examples)
-    template = given.home / "other.jinja"
-    given.home.mkdir(parents=True, exist_ok=True)
-    template.write_text(OTHER_TEMPLATE)
-    found = {
-        "recipe.learning_rate_too_high": whole(given.home / "rate", rows, "--set", "learning_rate=0.01"),
-        "data.too_few_examples": whole(
-            given.home / "few", rows[:4], "--set", "epochs=30", "--set", "replay=0", "--set", "patience=99"
-        ),
-        "data.label_errors": whole(given.home / "labels", mislabelled(rows, 0.3), "--anyway"),
-        "serve.chat_template_mismatch": whole(given.home / "template", rows, "--template", str(template)),
-        "serve.adapter_not_applied": _unapplied(given.home / "unapplied", rows),
-    }
+    train, held, schema = prepared(given.home / "faults", tickets(given.examples))
+    options = [part for name in PLANTED for part in ("--fault", name)]
+    files = (train, "--validation", held, "--schema", schema)
+    _, made = command(given.home / "faults", "drill", "tuning", *files, *options, "--anyway", "--no-control")
+    found = {}
+    for one in made["drills"]:
+        first = one["found"]
+        found["{stage}.{cause}".format(**one["expected"][0])] = {
+            "minutes": round(one["seconds"] / 60, 1),
+            "passed": not one["stopped"],
+            "failed": one["failed"],
+            "gates": {gate["name"]: gate["reason"] for gate in one["gates"]},
+            "first_fault": None if first["stage"] in NO_FAULT else f"{first['stage']}.{first['cause']}",
+        }
     right = sum(one["first_fault"] == wanted and not one["passed"] for wanted, one in found.items())
     return {"right": right, "of": len(found), "runs": found}
-
-
-def _unapplied(home: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A good training whose exported adapter has lost its scale."""
-    train, held, schema = prepared(home, rows)
-    _, run = command(home, "finetune", "train", train, "--validation", held, "--schema", schema)
-    file = home / "home" / "finetune" / "runs" / run["run_id"] / "adapter.gguf"
-    data = bytearray(file.read_bytes())
-    key = b"adapter.lora.alpha"
-    at = data.index(key) + len(key) + 4
-    data[at : at + 4] = b"\0\0\0\0"
-    file.write_bytes(data)
-    command(home, "finetune", "bench", "last")
-    code, gates = command(home, "finetune", "gate", "last")
-    _, found = command(home, "finetune", "diagnose", "last")
-    return {
-        "passed": code == 0,
-        "failed": [one["name"] for one in gates["gates"] if one["status"] == "fail"],
-        "first_fault": found["primary"] and f"{found['primary']['stage']}.{found['primary']['cause']}",
-    }
 
 
 def replay(given: argparse.Namespace) -> dict[str, Any]:

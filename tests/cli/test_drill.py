@@ -55,6 +55,13 @@ def test_the_library_is_listed_without_a_home(run: Run, tmp_path: Path) -> None:
     assert "blind set" in blind.out
 
 
+def test_the_faults_of_fine_tuning_are_listed_without_torch(run: Run) -> None:
+    found = run("drill", "tuning", "--list", "--json").json["faults"]
+    assert {one["cause"] for one in found} >= {"learning_rate_too_high", "adapter_not_applied"}
+    assert {one["set"] for one in found} == {"development"}
+    assert "blind set" in run("drill", "tuning", "--list", "--set", "all").out
+
+
 def test_drilling_my_cases_ends_with_a_readiness_report(
     run: Run, home: Path, cases: Path, tmp_path: Path
 ) -> None:
@@ -82,6 +89,8 @@ def test_bad_input_says_what_to_do(run: Run, tmp_path: Path, cases: Path) -> Non
     for arguments, said in (
         (("--home", tmp_path / "none", "drill", "--on", cases), "firstfault ingest"),
         (("drill", "--fault", "gremlins", "--list"), "--list"),
+        (("drill", "tuning"), "--validation"),
+        (("drill", "tuning", "x.jsonl", "--fault", "gremlins"), "drill tuning --list"),
         (("drill", "proxy"), "--upstream"),
         (("drill", "proxy", "--upstream", "http://127.0.0.1:9/v1", "--fault", "gremlins"), "There are"),
     ):

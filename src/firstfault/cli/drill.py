@@ -99,7 +99,7 @@ def drill(
         else []
     )
     if markdown is not None:
-        _write(markdown, report.markdown(outcomes, summary, ready))
+        write_report(markdown, report.markdown(outcomes, summary, ready))
     document = report.document(outcomes, summary, ready)
     records.save(given.config.home, document)
     if as_json:
@@ -212,7 +212,12 @@ def _declared(fault: "Fault") -> dict[str, Any]:
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write_report(path: Path, text: str) -> None:
+    """Write a report where the user wants it.
+
+    Raises:
+        InputError: that is not possible.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -14,6 +14,7 @@ from firstfault.cli import (
     demo,
     diagnose,
     drill,
+    drill_tuning,
     evaluate,
     finetune,
     finetune_data,
@@ -70,6 +71,7 @@ trace.register(app)
 evaluate.register(app)
 diagnose.register(app)
 drill.register(app)
+drill_tuning.register(drill.app)
 fix.register(app)
 finetune.register(app)
 finetune_data.register(finetune.group)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from firstfault.drill import records
 from firstfault.drill.outcome import HEALTHY, UNKNOWN
+from firstfault.drill.tuning import STAGES
 from firstfault.serve.pages.rendering import render
 from firstfault.serve.pages.session import Reader
 from firstfault.serve.state import served
@@ -15,7 +16,7 @@ from firstfault.stages import Stage
 
 router = APIRouter()
 
-ORDER = (*(stage.value for stage in Stage), HEALTHY, UNKNOWN)
+ORDER = (*dict.fromkeys((*(stage.value for stage in Stage), *STAGES)), HEALTHY, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

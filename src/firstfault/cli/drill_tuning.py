@@ -1,0 +1,152 @@
+"""`drill tuning`: spoil a fine-tuning on purpose, and see whether it is stopped and the fault is named."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstfault.cli.drill import Which, write_report
+from firstfault.cli.state import Json, print_json, state
+
+if TYPE_CHECKING:
+    from firstfault.drill.tuning import TuningFault
+    from firstfault.finetune.drills import Training, TuningOutcome
+
+
+def tuning(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Argument(help="Training examples, as for finetune train.")] = None,
+    validation: Annotated[
+        Path | None, typer.Option("--validation", help="Held-out examples; else a tenth is held out.")
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option("--schema", help="JSON schema that every answer must satisfy.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
+    ] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option("--recipe", help="A value of the recipe: name=value. Repeatable.")
+    ] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Only this fault. Repeatable.")] = None,
+    set_: Annotated[Which, typer.Option("--set", help="Which part of the library.")] = Which.DEVELOPMENT,
+    severity: Annotated[
+        float | None, typer.Option(min=0.01, max=1.0, help="How badly; each fault's own by default.")
+    ] = None,
+    control: Annotated[
+        bool, typer.Option("--control/--no-control", help="Train as it is, too: is it called healthy?")
+    ] = True,
+    anyway: Annotated[
+        bool, typer.Option(help="Train on data that would fail the gate, too; else refusing them is the end.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the rows that are spoilt.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Spoil a fine-tuning, one fault at a time, in a temporary home: is it stopped, and the fault named?
+
+    Every fault that is not refused at once is a whole training; what they will take is said first.
+    """
+    from firstfault.cli import render_drill_tuning as render
+    from firstfault.drill.library import tuning as library
+    from firstfault.errors import InputError
+
+    faults = (
+        library.named(fault)
+        if fault
+        else [one for one in library.FAULTS.values() if set_ == Which.ALL or one.set == set_.value]
+    )
+    if list_:
+        if as_json:
+            print_json({"faults": [_declared(one) for one in faults]})
+        else:
+            render.library(faults)
+        return
+    if data is None:
+        raise InputError(
+            "No training examples are given.",
+            hint="Give them: firstfault drill tuning train.jsonl --validation held.jsonl",
+        )
+    from firstfault.cli.progress import trial_progress
+    from firstfault.drill import records
+    from firstfault.finetune import drill_report, extra
+
+    extra.load("torch")
+    from firstfault.finetune.drills import TuningWorkshop
+
+    home = state(context).config.home
+    given = _training(context, data, validation, schema, model, recipe or [], anyway=anyway, seed=seed)
+    outcomes: list[TuningOutcome] = []
+    with TuningWorkshop(given, home) as workshop:
+        with trial_progress("planning, and timing one step") as _:
+            cost = workshop.forecast(faults, severity=severity, control=control)
+        render.forecast(cost)
+        for one in ([None] if control else []) + faults:
+            with trial_progress("training") as told:
+                outcome = (
+                    workshop.control(told=told)
+                    if one is None
+                    else workshop.drill(one, severity=severity, told=told)
+                )
+            outcomes.append(outcome)
+            render.outcome(outcome)
+    if markdown is not None:
+        write_report(markdown, drill_report.markdown(outcomes))
+    document = drill_report.document(outcomes)
+    records.save(home, document)
+    if as_json:
+        print_json(document)
+    else:
+        render.summary(outcomes)
+
+
+def _training(
+    context: typer.Context,
+    data: Path,
+    validation: Path | None,
+    schema: Path | None,
+    model: str | None,
+    recipe: list[str],
+    *,
+    anyway: bool,
+    seed: int,
+) -> "Training":
+    from firstfault.cli.state import pairs
+    from firstfault.finetune import cleaning
+    from firstfault.finetune.data import read_dataset
+    from firstfault.finetune.drills import Training
+    from firstfault.structured import read_schema
+
+    rows = read_dataset(data).rows
+    if validation is None:
+        apart = cleaning.split(rows)
+        rows, held = apart.training, apart.validation
+    else:
+        held = read_dataset(validation).rows
+    return Training(
+        training=rows,
+        validation=held,
+        model=model or state(context).config.settings.generator.model,
+        values=dict(pairs(recipe, "--recipe")),
+        schema=read_schema(schema) if schema else None,
+        anyway=anyway,
+        seed=seed,
+    )
+
+
+def _declared(fault: "TuningFault") -> dict[str, Any]:
+    return {
+        "name": fault.name,
+        "stage": fault.stage,
+        "cause": fault.cause,
+        "summary": fault.summary,
+        "dial": fault.dial,
+        "severity": fault.severity,
+        "set": fault.set,
+    }
+
+
+def register(drill: typer.Typer) -> None:
+    """Hang the command on the group `drill`."""
+    drill.command()(tuning)
