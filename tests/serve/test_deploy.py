@@ -95,7 +95,7 @@ def _commands() -> dict[str, list[str]]:
 def test_what_is_run_are_commands_that_exist(where: str, arguments: list[str]) -> None:
     import typer
 
-    from firstfault.cli import app
+    from firstfault.cli.root import app
 
     assert arguments[0].endswith("firstfault"), where
     command, given = typer.main.get_command(app), arguments[1:]

@@ -129,7 +129,11 @@ def test_a_full_queue_refuses_with_retry_after_and_readiness_turns_back(
 
 def settings_without_steps(server: Running) -> Settings:
     """As they are, but with every step down switched off, and a generator that could be left out."""
-    off = {"serve.degrade_reranker": False, "serve.degrade_generator": False, "generator.kind": "llama"}
+    off = {
+        "serve.degrade_reranker": "false",
+        "serve.degrade_generator": "false",
+        "generator.kind": "llama",
+    }
     return server.server.engine.settings.override(off, origin="test")
 
 

@@ -224,7 +224,8 @@ class TuningWorkshop:
         return self._sound
 
     def _trained(self, planned: "Plan", told: Told | None) -> TrainingRun:
-        run, trainer = line.begin(self._home, planned)
+        trainer = line.prepare(planned)
+        run = line.begin(self._home, trainer)
 
         def listen(now: "Progress") -> None:
             if told:
