@@ -53,6 +53,13 @@ def test_each_conflict_is_found_and_shown(claim: str, signal: str, shown: str) -
     assert shown in found.seen
 
 
+@pytest.mark.parametrize(
+    "bound", ["no more than 118 tackles", "not less than 118 tackles", "not only tackles"]
+)
+def test_a_bound_denies_nothing(bound: str) -> None:
+    assert seen(f"Luke Kuechly led the team with {bound}.")["negation_conflict"].value == 0
+
+
 @pytest.mark.parametrize("claim", ["In Q2 the uTorrent user drew a 3D map.", "The pH was YoY lower."])
 def test_only_a_capital_that_begins_a_word_begins_a_name(claim: str) -> None:
     assert not {"Q2", "Torrent", "D", "H", "Y"} & set(

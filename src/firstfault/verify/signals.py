@@ -14,9 +14,12 @@ from firstfault.verify.passages import Sentence, Source
 from firstfault.verify.terms import STOPWORDS, Term, rarity, stem, terms, words
 
 _NEGATION = re.compile(
-    r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|unable|fail(?:s|ed)? to)\b"
+    r"(?i)\b(?:(?:not|no)"
+    r"(?!\s+(?:only|(?:more|less|fewer|later|earlier|longer|greater|higher|lower|sooner)\s+than))\b"
+    r"|(?:never|none|nobody|nothing|neither|nor|without|cannot|unable|fail(?:s|ed)? to)\b)"
     r"|n['’]t\b"
 )
+"""A bound, as "no more than", denies nothing, nor does "not only"."""
 _WORDS = re.compile(r"[^\W_]+(?:['’.,\-][^\W_]+)*")
 _NAME = re.compile(r"(?<!\w)(?![QH][1-4]\b)[A-ZÀ-ÞΑ-ΩА-Я][\w'’\-]*")
 """A capital that begins a word. `Q2` is no name: quarters and halves of a year are read as numbers."""
