@@ -1,14 +1,19 @@
 """Adapters on the way to an answer: named, checked, and never mixed up."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.finetune.records import run
 from tests.models.test_llama import write_adapter
 
 from firstfault.answer.application import Application, find_adapter, open_generator
+from firstfault.answer.prompt import lone_messages
 from firstfault.config import GeneratorConfig, load
 from firstfault.errors import ConfigError, MismatchError, MissingError
 from firstfault.finetune import Candidate, publish
+from firstfault.finetune.data import Row, write_dataset
+from firstfault.finetune.line import asks_alike
 from firstfault.models.llama import LlamaGenerator
 from firstfault.types import Message, Verdict
 
@@ -19,6 +24,14 @@ PREFIX = "You answer in one short sentence, politely, and never say that you do 
 async def said(generator: LlamaGenerator, question: str) -> str:
     turns = (Message(role="system", content=PREFIX), Message(role="user", content=question))
     return "".join([delta.text async for delta in generator.stream(turns, max_tokens=6)])
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_examples_that_hold_the_instructions_of_ask_are_told_from_others(tmp_path: Path, alike: bool) -> None:
+    turns = lone_messages("Who are you?") if alike else (Message(role="user", content="Who are you?"),)
+    row = Row(place="1", messages=(*turns, Message(role="assistant", content="A parrot.")))
+    write_dataset([row], tmp_path / "training.jsonl")
+    assert asks_alike(replace(run(), folder=tmp_path)) is alike
 
 
 async def test_adapters_and_the_base_model_asked_in_turn_do_not_mix(tmp_path: Path) -> None:

@@ -84,6 +84,10 @@ def structured_messages(question: str, passages: tuple[Passage, ...], shown: str
     )
 
 
+OWN_INSTRUCTIONS = (INSTRUCTIONS, ALONE, STRUCTURED, STRUCTURED_ALONE)
+"""What the system turn of every prompt of `ask` begins with."""
+
+
 MOST_CORRECTED = 5
 """Problems of an output that the generator is told at once."""
 

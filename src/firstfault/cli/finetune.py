@@ -348,12 +348,20 @@ def release(
         document = remote.release(client, run, name, licence=licence)
         _switched(document, client.url, as_json=as_json, word="now")
         return
-    made = line.release(state(context).config.home, _run(context, run), name, licence=licence)
+    found = _run(context, run)
+    made = line.release(state(context).config.home, found, name, licence=licence)
     if as_json:
         print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
         return
     typer.echo(f"{name} is {name}-{made.number} now ({made.digest[:12]}): {made.folder}")
-    typer.echo(f'  next: firstfault ask "..." --adapter {name}')
+    if line.asks_alike(found):
+        typer.echo(f'  next: firstfault ask "..." --adapter {name}')
+        return
+    typer.echo(f'  next: firstfault serve, then chat with the model "{name}" at /v1/chat/completions')
+    typer.echo(
+        "  Its examples do not hold the instructions that ask puts before a question, so ask would show less than "
+        "it learnt;\n  firstfault finetune data from-traces makes some that do."
+    )
 
 
 @group.command()

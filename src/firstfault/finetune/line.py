@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firstfault.answer.prompt import OWN_INSTRUCTIONS
 from firstfault.collection.database import translated
 from firstfault.errors import FirstfaultError, InputError, MissingError
 from firstfault.finetune.base import open_base
@@ -60,6 +61,12 @@ def resume(home: Path, run: TrainingRun) -> "Trainer":
     if run.status != "training":
         raise InputError(f"{run.id} has ended ({run.status}).", hint="See: firstfault finetune show RUN")
     return Trainer(planned(home, run), run.folder)
+
+
+def asks_alike(run: TrainingRun) -> bool:
+    """Whether an example of a run begins with the instructions that `ask` puts before a question."""
+    rows = read_dataset(run.folder / "training.jsonl").rows
+    return any(row.messages[0].content.startswith(OWN_INSTRUCTIONS) for row in rows)
 
 
 def planned(home: Path, run: TrainingRun) -> "Plan":
