@@ -359,8 +359,8 @@ def release(
         return
     typer.echo(f'  next: firstfault serve, then chat with the model "{name}" at /v1/chat/completions')
     typer.echo(
-        "  Its examples do not hold the instructions that ask puts before a question, so ask would show less than "
-        "it learnt;\n  firstfault finetune data from-traces makes some that do."
+        "  Its examples do not hold the instructions that ask puts before a question, so ask would show "
+        "less than it learnt;\n  firstfault finetune data from-traces makes some that do."
     )
 
 
