@@ -40,7 +40,7 @@ def test_the_server_proves_it(desk: Running, town: Town) -> None:
 def test_the_terminal_proves_it(town: Town, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(town.home, home)
-    ran = CliRunner().invoke(app, ["--home", str(home), *CHANGES, "prove", "--json"])
+    ran = CliRunner().invoke(app, ["--home", str(home), *CHANGES, "prove", town.incident, "--json"])
     assert ran.exit_code == 0, ran.output
     document = json.loads(ran.stdout)
     assert document["patch"] == {"pack.budget_tokens": 900}
