@@ -1,12 +1,13 @@
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firstfault.advise.arms import Arm, arms
-from firstfault.advise.measures import QUALITY
+from firstfault.advise.measures import HALLUCINATION, QUALITY
 from firstfault.advise.verdict import Conclusion, cases_needed, conclude
 from firstfault.config import Settings
 from firstfault.evaluate.metrics import unmeasured
@@ -40,6 +41,19 @@ def test_surely_best() -> None:
     found = concluded({"base": [0.0] * 40, "rag": [0.0, 1.0] * 20, "hybrid": [1.0] * 40})
     assert (found.recommended, found.confidence) == ("hybrid", "high")
     assert all(duel.worse and duel.ci_low is not None and duel.ci_low > 0 for duel in found.duels)
+
+
+def test_what_says_more_without_support_is_recommended_with_a_caution() -> None:
+    chosen = [arm for arm in ARMS if arm.name in ("rag", "hybrid")]
+    made = {"rag": results([0.0, 1.0] * 20), "hybrid": results([1.0] * 40)}
+    for name, invented in (("rag", [0.0, 1.0] * 20), ("hybrid", [1.0] * 40)):
+        made[name] = [
+            replace(row, scores={**row.scores, HALLUCINATION: Score(value=value)})
+            for row, value in zip(made[name], invented, strict=True)
+        ]
+    found = conclude(chosen, made, margin=0.05)
+    assert (found.recommended, found.confidence) == ("hybrid", "medium")
+    assert "hallucination rate 1.000 against 0.500 of rag" in found.summary
 
 
 def test_a_sure_but_small_gain_has_less_confidence() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstfault.answer import Application
 
 QUALITY = "quality"
+HALLUCINATION = "hallucination_rate"
 FIRST_TRY = "format_first_try"
 STYLE = "style_similarity"
 FIRST_TOKEN = "latency_first_token"  # noqa: S105 - a moment, no secret
@@ -28,7 +29,7 @@ MEASURES = (
     QUALITY,
     "answer_correctness",
     "faithfulness",
-    "hallucination_rate",
+    HALLUCINATION,
     "citation_recall",
     "citation_precision",
     "abstention_accuracy",

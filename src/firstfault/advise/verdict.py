@@ -1,16 +1,17 @@
 """The recommendation of a bake-off: results of the arms in; what the evidence carries, and no more, out.
 
 An arm is recommended when it is surely the best, or the simplest of those that may be the best and none of
-the others is better by the margin. Otherwise the answer is how many cases would decide.
+the others is better by the margin. Otherwise the answer is how many cases would decide. Quality decides; that
+an arm hallucinates more than another is said beside it.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from firstfault.advise.arms import Arm
-from firstfault.advise.measures import QUALITY
+from firstfault.advise.measures import HALLUCINATION, QUALITY
 from firstfault.evaluate.statistics import holm, paired, sign_flip_p
 from firstfault.intervals import Z
 from firstfault.types import CaseResult
@@ -69,8 +70,44 @@ class Conclusion:
 def conclude(
     arms: Sequence[Arm], results: Mapping[str, Sequence[CaseResult]], *, margin: float
 ) -> Conclusion:
-    """Compare the arms by quality. `arms` are in the order of simplicity."""
-    values = {arm.name: _qualities(results[arm.name]) for arm in arms}
+    """Compare the arms by quality. `arms` are in the order of simplicity.
+
+    What is recommended though it surely says more that nothing supports than another arm, is recommended with
+    less confidence, and so it is said.
+    """
+    found = _by_quality(arms, results, margin)
+    caution = _caution(found.recommended, results, margin) if found.recommended is not None else None
+    if caution is None:
+        return found
+    return replace(found, confidence="medium", summary=f"{found.summary} {caution}")
+
+
+def _caution(name: str, results: Mapping[str, Sequence[CaseResult]], margin: float) -> str | None:
+    """What speaks against an arm beside its quality: that it surely hallucinates more than another one."""
+    own = _values(results[name], HALLUCINATION)
+    found = []
+    for other, rows in results.items():
+        theirs = _values(rows, HALLUCINATION)
+        shared = sorted(own.keys() & theirs.keys())
+        if other == name or not shared:
+            continue
+        ours, against = [own[case] for case in shared], [theirs[case] for case in shared]
+        worse = paired(against, ours).value > margin
+        if worse and sign_flip_p(against, ours) < SIGNIFICANT:
+            found.append((math.fsum(against) / len(against), other, math.fsum(ours) / len(ours)))
+    if not found:
+        return None
+    least, other, most = min(found)
+    return (
+        f"But more of what it says has no support: hallucination rate {most:.3f} against {least:.3f} of "
+        f"{other}. Read its answers first."
+    )
+
+
+def _by_quality(
+    arms: Sequence[Arm], results: Mapping[str, Sequence[CaseResult]], margin: float
+) -> Conclusion:
+    values = {arm.name: _values(results[arm.name], QUALITY) for arm in arms}
     measured = [arm for arm in arms if values[arm.name]]
     if len(measured) < 2:
         summary = "Fewer than two arms have a quality: give the cases expected answers, or compare more arms."
@@ -136,8 +173,8 @@ def cases_needed(differences: Sequence[float], delta: float) -> int:
     return min(math.ceil((Z + _Z_POWER) ** 2 * variance / delta**2), MOST_CASES)
 
 
-def _qualities(results: Sequence[CaseResult]) -> dict[str, float]:
-    found = {one.case_id: one.scores[QUALITY].value for one in results}
+def _values(results: Sequence[CaseResult], name: str) -> dict[str, float]:
+    found = {one.case_id: one.scores[name].value for one in results}
     return {case: value for case, value in found.items() if value is not None}
 
 
