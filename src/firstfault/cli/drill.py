@@ -195,7 +195,7 @@ def _list(faults: "list[Fault]", *, as_json: bool) -> None:
         return
     from firstfault.cli import render_drill
 
-    render_drill.library(faults)
+    render_drill.library(faults, "Run them on a copy of your application: firstfault drill --on cases.jsonl")
 
 
 def _declared(fault: "Fault") -> dict[str, Any]:

@@ -61,7 +61,10 @@ def tuning(
         if as_json:
             print_json({"faults": [_declared(one) for one in faults]})
         else:
-            render.library(faults)
+            from firstfault.cli.render_drill import library as listed
+
+            command = "firstfault drill tuning train.jsonl --validation held.jsonl"
+            listed(faults, f"Spoil a training with them: {command}")
         return
     if data is None:
         raise InputError(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -13,21 +14,22 @@ from firstfault.drill.fault import Fault
 from firstfault.drill.outcome import Outcome
 from firstfault.drill.report import Readiness, Summary, columns_of, harmless, rates_of
 
+if TYPE_CHECKING:
+    from firstfault.drill.tuning import TuningFault
 
-def library(faults: Sequence[Fault]) -> None:
-    """The faults with what they stand for."""
+
+def library(faults: "Sequence[Fault | TuningFault]", how: str) -> None:
+    """The faults with what they stand for, and how they are run."""
     out = console()
     for stage, group in groupby(faults, key=lambda fault: fault.stage):
-        out.print(Text(stage.value, style="bold"))
+        out.print(Text(str(stage), style="bold"))
         for fault in group:
             line = Text(f"  {fault.name:<28} {fault.cause}")
             line.append("   blind set" if fault.set == "blind" else "", style="magenta")
             out.print(line)
             out.print(Text(f"      {fault.summary}", style="dim"), soft_wrap=True)
             out.print(Text(f"      severity {fault.severity:g}: {fault.dial}", style="dim"), soft_wrap=True)
-    out.print(
-        f"\n{len(faults)} faults. Run them on a copy of your application: firstfault drill --on cases.jsonl"
-    )
+    out.print(f"\n{len(faults)} faults. {how}")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """How drills of fine-tuning look in a terminal: the library, the forecast, each outcome, the summary."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -9,25 +8,7 @@ from rich.text import Text
 from firstfault.cli.render import console, plain
 
 if TYPE_CHECKING:
-    from firstfault.drill.tuning import TuningFault
     from firstfault.finetune.drills import Forecast, TuningOutcome
-
-
-def library(faults: "Sequence[TuningFault]") -> None:
-    """The faults with what they stand for."""
-    out = console()
-    for stage, group in groupby(faults, key=lambda fault: fault.stage):
-        out.print(Text(stage, style="bold"))
-        for fault in group:
-            line = Text(f"  {fault.name:<28} {fault.cause}")
-            line.append("   blind set" if fault.set == "blind" else "", style="magenta")
-            out.print(line)
-            out.print(Text(f"      {fault.summary}", style="dim"), soft_wrap=True)
-            out.print(Text(f"      severity {fault.severity:g}: {fault.dial}", style="dim"), soft_wrap=True)
-    out.print(
-        f"\n{len(faults)} faults. Spoil a training with them: "
-        "firstfault drill tuning train.jsonl --validation held.jsonl"
-    )
 
 
 def forecast(made: "Forecast") -> None:

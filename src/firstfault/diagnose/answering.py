@@ -11,7 +11,7 @@ from firstfault.config import AnswerConfig
 from firstfault.diagnose.probes import DEPTH, Patch, Probes
 from firstfault.diagnose.ranking import SAME_VECTOR
 from firstfault.diagnose.wording import place, quoted
-from firstfault.evaluate.correctness import correctness
+from firstfault.evaluate.correctness import CONFLICT, correctness
 from firstfault.evaluate.evidence import Gold, contributing, span_of
 from firstfault.evaluate.metrics import answerable, said
 from firstfault.stages import Stage
@@ -29,8 +29,6 @@ CLOSE = 0.5
 """A claim with at least this part of its words in the context speaks of it; below, it ignores it."""
 CONFLICTS = ("number_mismatch", "negation_conflict", "changed_word", "unseen_entity")
 """Signals of a verdict that say that a claim and its passage exclude each other."""
-CONFLICT = 0.5
-"""From this value on a conflict signal counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What came of a drill: what was broken, what the diagnosis called it, and what it cost to find out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,16 @@ class Named:
 
     def __str__(self) -> str:
         return self.stage if self.stage == self.cause else f"{self.stage}: {self.cause}"
+
+
+def stage_named(found: Named, expected: Sequence[Named]) -> bool:
+    """Whether the stage of the first fault is named first; where nothing was broken, whether nothing is."""
+    return found.stage == (expected[0].stage if expected else HEALTHY)
+
+
+def cause_named(found: Named, expected: Sequence[Named]) -> bool:
+    """The same for the cause."""
+    return found == (expected[0] if expected else Named(stage=HEALTHY, cause=HEALTHY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +68,12 @@ class Outcome:
     @property
     def stage_named(self) -> bool:
         """Whether the stage of the first fault is named first; for a control, whether nothing is."""
-        return self.found.stage == (self.expected[0].stage if self.expected else HEALTHY)
+        return stage_named(self.found, self.expected)
 
     @property
     def cause_named(self) -> bool:
         """Whether the cause is named first, too."""
-        return self.found == (self.expected[0] if self.expected else Named(stage=HEALTHY, cause=HEALTHY))
+        return cause_named(self.found, self.expected)
 
     @property
     def detected(self) -> bool:

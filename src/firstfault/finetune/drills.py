@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from firstfault.collection.adapters import FOLDER
-from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named
+from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, cause_named, stage_named
 from firstfault.drill.tuning import Material, TuningFault
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.finetune import line
@@ -70,12 +70,12 @@ class TuningOutcome:
     @property
     def stage_named(self) -> bool:
         """Whether the stage is named first; for the control, whether nothing is."""
-        return self.found.stage == (self.expected[0].stage if self.expected else HEALTHY)
+        return stage_named(self.found, self.expected)
 
     @property
     def cause_named(self) -> bool:
         """Whether the cause is named first, too."""
-        return self.found == (self.expected[0] if self.expected else Named(stage=HEALTHY, cause=HEALTHY))
+        return cause_named(self.found, self.expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
