@@ -13,7 +13,7 @@ from firstfault.diagnose.formatting import formatting
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.ranking import Search
 from firstfault.diagnose.unlabelled import Unlabelled
-from firstfault.errors import DeadlineError
+from firstfault.errors import DeadlineError, MissingError
 from firstfault.evaluate.evidence import Gold, satisfied, span_of
 from firstfault.evaluate.metrics import answerable
 from firstfault.stages import Stage
@@ -50,7 +50,14 @@ HEALTHY = Examined(failing=False)
 
 
 def examine(probes: Probes, subject: Subject) -> Examined:
-    """Walk the stages of one case."""
+    """Walk the stages of one case; what a probe would need and is no longer there leaves it undecided."""
+    try:
+        return _examine(probes, subject)
+    except MissingError as error:
+        return _undecided(subject, f"no probe can repeat it: {error}", error.hint)
+
+
+def _examine(probes: Probes, subject: Subject) -> Examined:
     case, trace = subject.case, subject.trace
     if trace is None:
         return _undecided(

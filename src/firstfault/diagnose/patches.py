@@ -60,12 +60,15 @@ def resolve(patch: Patch, settings: Settings) -> dict[str, Scalar]:
 
 
 def patched(settings: Settings, patch: Patch) -> Settings:
-    """The settings with a concrete patch in force.
+    """The settings with a concrete patch in force; to the extractive generator, without the adapter.
 
     Raises:
         ConfigError: a key is unknown, or a value does not fit.
     """
-    return settings.override({name: str(value) for name, value in patch.items()})
+    changed = settings.override({name: str(value) for name, value in patch.items()})
+    if changed.generator.kind != "extractive":
+        return changed
+    return changed.model_copy(update={"generator": changed.generator.model_copy(update={"adapter": None})})
 
 
 def value_of(settings: Settings, name: str) -> Any:

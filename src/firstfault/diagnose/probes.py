@@ -15,6 +15,7 @@ from firstfault.answer.ask import ask
 from firstfault.answer.retrieve import embed_question
 from firstfault.collection import parse_where
 from firstfault.config import Settings
+from firstfault.diagnose.patches import patched
 from firstfault.errors import FirstfaultError
 from firstfault.evaluate.evidence import Gold, Locator
 from firstfault.models.embedder import Embedding, FloatArray
@@ -129,9 +130,13 @@ class Probes:
 
     def extract(self, trace: Trace) -> Trace | None:
         """The answer that the extractive generator gives from the same context; None when it fails."""
-        changes = {"generator.kind": "extractive", "answer.min_relevance": "-1", "answer.policy": "annotate"}
+        changes: Patch = {
+            "generator.kind": "extractive",
+            "answer.min_relevance": -1,
+            "answer.policy": "annotate",
+        }
         try:
-            return self._ask(trace, self.settings(trace).override(changes), Stage.GENERATE)
+            return self._ask(trace, patched(self.settings(trace), changes), Stage.GENERATE)
         except FirstfaultError:
             return None
 
