@@ -7,7 +7,8 @@ WHAT: overhead, saturation, overload, telemetry, monitoring, kill, cancel or fuz
 Every subcommand makes a home of its own in a temporary folder, starts `firstfault serve` as a process, says
 on stderr how far it is, and prints one JSON document, which also goes to `--out` (bench/out/serve-WHAT.json).
 Answers are extractive unless said otherwise. The whole figures, unattended: overhead --rounds 400,
-telemetry --seconds 30, monitoring --seconds 30, overload --seconds 600, kill --rounds 20, cancel --rounds 20, fuzz --requests 20000.
+telemetry and monitoring --seconds 30, overload --seconds 600, kill and cancel --rounds 20, and
+fuzz --requests 20000.
 """
 
 import argparse
