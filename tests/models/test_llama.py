@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -92,6 +93,48 @@ async def test_cancelling_frees_the_runtime(llama: LlamaGenerator) -> None:
     await stream.aclose()  # type: ignore[attr-defined]
     text, _ = await ask(llama, "Why is the sky blue?")
     assert text
+
+
+def batches_read(llama: LlamaGenerator) -> int:
+    found = re.search(r"^llamacpp:n_decode_total (\d+)$", llama.load().handle_metrics(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+async def test_the_batch_in_which_the_client_leaves_is_the_last(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaving:
+        """The runtime; when it has read a batch, the client has left."""
+
+        def __init__(self, runtime: Any) -> None:
+            self.runtime = runtime
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.runtime, name)
+
+        def handle_completions(self, request: Any, reply: Any) -> None:
+            self.runtime.handle_completions(request, reply)
+            loop.call_soon_threadsafe(task.cancel)
+            for stopped in tuple(llama._running):
+                assert stopped.wait(10)
+
+    loop, before = asyncio.get_running_loop(), batches_read(llama)
+    monkeypatch.setattr(llama, "_server", Leaving(llama.load()))
+    task = asyncio.create_task(ask(llama, "word " * 900))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await loop.run_in_executor(llama._worker, lambda: None)
+    assert batches_read(llama) - before == 1
+
+
+async def test_a_prompt_read_in_batches_is_the_same_prompt(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "Tell me about the sea and the sky. " * 8
+    in_batches = await ask(llama, question, max_tokens=6)
+    monkeypatch.setattr(llama, "_read_ahead", lambda *_: False)
+    assert await ask(llama, question, max_tokens=6) == in_batches
 
 
 async def test_a_waiting_request_can_be_cancelled_at_once(llama: LlamaGenerator) -> None:
