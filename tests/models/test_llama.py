@@ -119,6 +119,10 @@ async def test_the_batch_in_which_the_client_leaves_is_the_last(
             for stopped in tuple(llama._running):
                 assert stopped.wait(10)
 
+        def handle_chat_completions(self, *_: Any) -> None:
+            answered.append(True)
+
+    answered: list[bool] = []
     loop, before = asyncio.get_running_loop(), batches_read(llama)
     monkeypatch.setattr(llama, "_server", Leaving(llama.load()))
     task = asyncio.create_task(ask(llama, "word " * 900))
@@ -126,6 +130,7 @@ async def test_the_batch_in_which_the_client_leaves_is_the_last(
         await task
     await loop.run_in_executor(llama._worker, lambda: None)
     assert batches_read(llama) - before == 1
+    assert not answered
 
 
 async def test_a_prompt_read_in_batches_is_the_same_prompt(
