@@ -4,8 +4,10 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -140,6 +142,27 @@ async def test_a_prompt_read_in_batches_is_the_same_prompt(
     in_batches = await ask(llama, question, max_tokens=6)
     monkeypatch.setattr(llama, "_read_ahead", lambda *_: False)
     assert await ask(llama, question, max_tokens=6) == in_batches
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [({"error": {"code": 500}}, 1), ({"usage": {"prompt_tokens_details": {"cached_tokens": 0}}}, 2)],
+)
+def test_what_the_runtime_did_not_keep_is_not_built_upon(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch, reply: dict[str, Any], asked: int
+) -> None:
+    pieces: list[Any] = []
+
+    def forget(piece: Any, answer: Any) -> None:
+        pieces.append(piece)
+        answer(reply)
+
+    address = llama.load().listening_address
+    runtime = SimpleNamespace(listening_address=address, handle_completions=forget)
+    monkeypatch.setattr(llama, "_server", runtime)
+    turns = [{"role": "user", "content": "word " * 400}]
+    assert not llama._read_ahead(turns, threading.Event())
+    assert [len(piece["prompt"]) for piece in pieces] == [64, 128][:asked]
 
 
 async def test_a_waiting_request_can_be_cancelled_at_once(llama: LlamaGenerator) -> None:
