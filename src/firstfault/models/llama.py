@@ -257,7 +257,13 @@ class LlamaGenerator:
             if stopped.is_set():
                 break
             replies: list[dict[str, Any]] = []
-            piece = {"prompt": tokens[:end], "n_predict": 0, "cache_prompt": kept > 0, "lora": self._lora}
+            piece = {
+                "prompt": tokens[:end],
+                "n_predict": 0,
+                "temperature": 0.0,  # a token is chosen even so: in the cheapest way
+                "cache_prompt": kept > 0,
+                "lora": self._lora,
+            }
             self.load().handle_completions(piece, replies.append)
             usage = replies[0].get("usage")
             if usage is None or usage["prompt_tokens_details"]["cached_tokens"] != kept:
