@@ -44,8 +44,8 @@ _BETWEEN = "\n\n"
 _FENCE = "<"
 """What the next part begins with: blank lines at the end of a text are tokens of another kind."""
 _BATCH = 64
-"""Prompt tokens between two chances to stop: 64 take about 0.2 s on two slow cores. More keep it busy after
-its client has left; fewer are read a tenth slower, since its attention works on tiles of 64."""
+"""Prompt tokens between two chances to stop: 64 take about 0.2 s on two slow cores. More keep these busy
+after the client has left; fewer are read a tenth slower: the runtime's attention works on tiles of 64."""
 _SPINS = "1000"
 """How often an OpenMP thread looks for work before it sleeps. With the default of 300,000, generation was
 up to ten times slower when other processes wanted the same cores."""
