@@ -146,7 +146,7 @@ def test_scores_are_cosines_whatever_the_length_of_the_vectors(index: EdgeIndex)
 
 
 def test_the_graph_finds_what_exact_search_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstfault.collection.index_edge._EXACT_BELOW_KB", 10)
+    monkeypatch.setattr("firstfault.collection.index_edge.EXACT_BELOW_KB", 10)
     index = EdgeIndex(tmp_path / "graph", DIMENSION, IndexConfig())
     index.ensure_fields([("n", "number")])
     index.upsert([point(key, 1, metadata={"n": key % 50}) for key in range(1, 2001)])
