@@ -39,6 +39,8 @@ def fix(
     if server is not None:
         _through(given, server, run, budget, apply_=apply_, as_json=as_json)
         return
+    from firstfault.monitor.incidents import note_trials
+
     file = given.file or DEFAULT_FILE
     if apply_:
         require_writable(file)
@@ -47,7 +49,7 @@ def fix(
         found, results = stored(given, run)
         diagnosis = _diagnosis(app, found, results)
         report = _trials(app, found, results, diagnosis, budget)
-    _note(given, report)
+    note_trials(given.config.home, given.collection, report.trials)
     applied = None
     if apply_ and (report.patch or report.repairs):
         applied = apply(report, given.config, file, name)
@@ -59,16 +61,6 @@ def fix(
     from firstfault.cli import render_fix
 
     render_fix.report(report, diagnosis, applied, given.config)
-
-
-def _note(given: State, report: "FixReport") -> None:
-    """What was tried belongs to the incident that is open."""
-    from firstfault.collection.database import connect
-    from firstfault.monitor.incidents import note_trials
-
-    engine = connect(given.config.home)
-    note_trials(engine, given.collection, report.trials)
-    engine.dispose()
 
 
 def _through(

@@ -5,11 +5,12 @@ In: alerts, a diagnosis, notes. Out: one stored incident with a timeline, and a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from firstfault.collection.database import reading, writing
+from firstfault.collection.database import connect, reading, writing
 from firstfault.collection.schema import alerts, incident_entries
 from firstfault.collection.schema import incidents as incidents_table
 from firstfault.errors import InputError
@@ -167,18 +168,22 @@ class IncidentStore:
         ]
 
 
-def note_trials(engine: Engine, collection: str, trials: Sequence[Trial]) -> None:
+def note_trials(home: Path, collection: str, trials: Sequence[Trial]) -> None:
     """Put the fixes that were tried on the timeline of the open incident of a collection, if there is one."""
-    store = IncidentStore(engine)
-    incident = store.open_one(collection)
-    if incident is None:
-        return
-    for trial in trials:
-        changes = ", ".join(f"{name} = {value}" for name, value in trial.patch.items())
-        tried = changes or trial.repair or "nothing"
-        proven = "proven on holdout" if trial.verified else "not proven"
-        text = f"{tried}: {trial.metric} {trial.before:.3f} → {trial.after:.3f}, {proven}: {trial.reason}"
-        store.note(incident.id, "fix", text)
+    engine = connect(home)
+    try:
+        store = IncidentStore(engine)
+        incident = store.open_one(collection)
+        if incident is None:
+            return
+        for trial in trials:
+            changes = ", ".join(f"{name} = {value}" for name, value in trial.patch.items())
+            tried = changes or trial.repair or "nothing"
+            proven = "proven on holdout" if trial.verified else "not proven"
+            text = f"{tried}: {trial.metric} {trial.before:.3f} → {trial.after:.3f}, {proven}: {trial.reason}"
+            store.note(incident.id, "fix", text)
+    finally:
+        engine.dispose()
 
 
 def new_incident_id() -> str:
