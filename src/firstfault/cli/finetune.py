@@ -23,6 +23,9 @@ SchemaFile = Annotated[
     Path | None, typer.Option("--schema", help="JSON schema that every answer must satisfy.")
 ]
 Held = Annotated[Path | None, typer.Option("--validation", help="Held-out examples, never trained on.")]
+BaseModel = Annotated[
+    str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
+]
 Window = Annotated[int, typer.Option(min=64, help="Tokens of prompt and answer together.")]
 
 
@@ -156,6 +159,7 @@ def _documents(home: Path, collection: str) -> list[str]:
 
 
 Run = Annotated[str, typer.Argument(help="Training run; the beginning of its id will do, or last.")]
+Licence = Annotated[str, typer.Option(help="Licence of the data, for the model card.")]
 
 
 @group.command()
@@ -164,9 +168,7 @@ def train(
     data: Data,
     validation: Held = None,
     schema: SchemaFile = None,
-    model: Annotated[
-        str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
-    ] = None,
+    model: BaseModel = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A value of the recipe: name=value. Repeatable.")
     ] = None,
@@ -201,12 +203,7 @@ def train(
 
     shared = state(context)
     home = shared.config.home
-    rows = read_dataset(data).rows
-    if validation is None:
-        apart = cleaning.split(rows)
-        rows, held = apart.training, apart.validation
-    else:
-        held = read_dataset(validation).rows
+    rows, held = cleaning.read_sides(data, validation)
     err = render.console(stderr=True)
     with case_progress("replay made by the base model", unit="texts", at_once=False) as bar:
         made = plan(
@@ -336,7 +333,7 @@ def release(
     context: typer.Context,
     run: Run,
     name: Annotated[str, typer.Argument(help="Name of the adapter, e.g. tickets.")],
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    licence: Licence = "Not stated.",
     as_json: Json = False,
 ) -> None:
     """Make the adapter of a run the current release of a name, if every gate passes."""
@@ -369,7 +366,7 @@ def export(
     context: typer.Context,
     run: Run,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    licence: Licence = "Not stated.",
     as_json: Json = False,
 ) -> None:
     """Copy what a run learnt for a server of your own, if every gate passes: PEFT adapter or full model."""
