@@ -70,10 +70,10 @@ def tuning(
     from firstfault.drill import records
     from firstfault.finetune import drill_report, extra
 
+    home = state(context).config.home
     extra.load("torch")
     from firstfault.finetune.drills import TuningWorkshop
 
-    home = state(context).config.home
     given = _training(context, data, validation, schema, model, recipe or [], anyway=anyway, seed=seed)
     outcomes: list[TuningOutcome] = []
     with TuningWorkshop(given, home) as workshop:

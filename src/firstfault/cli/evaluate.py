@@ -10,7 +10,7 @@ import typer
 
 from firstfault.answer.documents import run_document
 from firstfault.cli.progress import case_progress
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def eval_(
     from firstfault.evaluate.run import cost
 
     found = read_cases(cases)[:limit]
-    given = state(context)
+    given = anywhere(context)
     earlier = None if baseline is None else stored(given, baseline)[1]
     server = given.server()
     if server is not None:
@@ -99,7 +99,7 @@ def runs(
     from firstfault.cli import render_runs
     from firstfault.evaluate import gate as gates
 
-    given = state(context)
+    given = anywhere(context)
     if run_id is None:
         found = _newest(given, limit)
         if as_json:
@@ -123,7 +123,7 @@ def compare_runs(
     """Compare two runs case by case: paired differences, intervals, and the cases that flipped."""
     from firstfault.evaluate.compare import compare
 
-    given = state(context)
+    given = anywhere(context)
     earlier, results_before = stored(given, before)
     later, results_after = stored(given, after)
     differences = compare(results_before, results_after, given.config.settings.evaluate)

@@ -7,7 +7,7 @@ import typer
 from firstfault.answer.documents import fix_document
 from firstfault.cli.evaluate import stored
 from firstfault.cli.progress import case_progress, trial_progress
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def fix(
     from firstfault.config import DEFAULT_FILE
     from firstfault.diagnose.apply import apply, discard_shadow, require_writable
 
-    given = state(context)
+    given = anywhere(context)
     server = given.server()
     if server is not None:
         _through(given, server, run, budget, apply_=apply_, as_json=as_json)

@@ -35,11 +35,11 @@ def review(
     """Judge sentences one after the other: s supported, u unsupported, ? unsure, n note, q quit."""
     if context.invoked_subcommand is not None:
         return
+    given = state(context)
     if not sys.stdin.isatty():
         raise InputError(
             "Reviewing needs a keyboard.", hint="In scripts: firstfault review draw, status, label, export."
         )
-    given = state(context)
     name = reviewer or getpass.getuser()
     reviews = _reviews(given)
     waiting = reviews.queue(name, collection=given.collection, second=second)

@@ -47,9 +47,9 @@ def test_the_terminal_proves_it(town: Town, tmp_path: Path) -> None:
     assert len(notes(home, town.incident)) == 1
 
 
-def test_the_terminal_goes_through_the_server(desk: Running, town: Town) -> None:
-    home = str(desk.config.home)
-    ran = CliRunner().invoke(app, ["--home", home, "--url", desk.url, "prove", town.incident])
+def test_the_terminal_goes_through_the_server(desk: Running, town: Town, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "none")
+    ran = CliRunner().invoke(app, ["--home", elsewhere, "--url", desk.url, "prove", town.incident])
     assert ran.exit_code == 0, ran.output
     assert "pack / context_truncated" in ran.output
     assert "pack.budget_tokens = 900" in ran.output
