@@ -80,6 +80,7 @@ def drill(
         return
     from firstfault.cli import render_drill
     from firstfault.drill import records, report, series
+    from firstfault.files import write_text
 
     given = state(context)
     known = _cases(given, on)
@@ -106,7 +107,7 @@ def drill(
         else []
     )
     if markdown is not None:
-        write_report(markdown, report.markdown(outcomes, summary, ready))
+        write_text(markdown, report.markdown(outcomes, summary, ready))
     document = report.document(outcomes, summary, ready)
     records.save(given.config.home, document)
     if as_json:
@@ -217,18 +218,6 @@ def _declared(fault: "Fault") -> dict[str, Any]:
         "answers": fault.answers,
         "set": fault.set,
     }
-
-
-def write_report(path: Path, text: str) -> None:
-    """Write a report where the user wants it.
-
-    Raises:
-        InputError: that is not possible.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
 
 
 def register(root: typer.Typer) -> None:

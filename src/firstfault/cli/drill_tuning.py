@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.drill import Listed, Only, Part, Report, Severity, Which, write_report
+from firstfault.cli.drill import Listed, Only, Part, Report, Severity, Which
 from firstfault.cli.finetune import BaseModel, SchemaFile
 from firstfault.cli.state import Json, print_json, state
 
@@ -68,6 +68,7 @@ def tuning(
         )
     from firstfault.cli.progress import trial_progress
     from firstfault.drill import records
+    from firstfault.files import write_text
     from firstfault.finetune import drill_report, extra
 
     home = state(context).config.home
@@ -90,7 +91,7 @@ def tuning(
             outcomes.append(outcome)
             render.outcome(outcome)
     if markdown is not None:
-        write_report(markdown, drill_report.markdown(outcomes))
+        write_text(markdown, drill_report.markdown(outcomes))
     document = drill_report.document(outcomes)
     records.save(home, document)
     if as_json:

@@ -1,7 +1,6 @@
 """`finetune`: check data, train an adapter, measure, gate and release it, find what went wrong."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,7 +97,7 @@ def clean(
     """Mend what is plainly meant, drop what cannot be learnt from, and write a reason for each row."""
     from collections import Counter
 
-    from firstfault.errors import InputError
+    from firstfault.files import write_rows
     from firstfault.finetune import cleaning
     from firstfault.finetune.data import read_dataset, write_dataset
 
@@ -106,11 +105,7 @@ def clean(
     made = cleaning.clean(dataset, _given(context, validation, schema, context_window), drop=drop or ())
     write_dataset(made.rows, out)
     reasons = out.with_name(f"{out.name}.changes.jsonl")
-    try:
-        lines = [json.dumps(dataclasses.asdict(change), ensure_ascii=False) for change in made.changes]
-        reasons.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{reasons} cannot be written: {error.strerror}.", hint="Check the path.") from error
+    write_rows(reasons, map(dataclasses.asdict, made.changes))
     counts = Counter((change.action, change.check) for change in made.changes)
     if as_json:
         done = [{"action": action, "check": name, "rows": n} for (action, name), n in counts.items()]

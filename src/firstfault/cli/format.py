@@ -1,6 +1,5 @@
 """`format`: drift of structured answers over traces, and training data held against a schema."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,17 +81,11 @@ def check(
 
 
 def _write(made: "Coverage", out: Path) -> None:
-    from firstfault.errors import InputError
+    from firstfault.files import write_rows
 
-    lines = [
-        json.dumps({"path": one.case.path, "shows": one.case.kind, "output": one.value}, ensure_ascii=False)
-        for one in made.candidates
-    ]
-    try:
-        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}.", hint="Check the path.") from error
-    typer.echo(f"{len(lines)} candidates → {out}", err=True)
+    rows = [{"path": one.case.path, "shows": one.case.kind, "output": one.value} for one in made.candidates]
+    write_rows(out, rows)
+    typer.echo(f"{len(rows)} candidates → {out}", err=True)
 
 
 def _since(text: str | None) -> str | None:

@@ -184,7 +184,9 @@ def incident(
         if str(markdown) == "-":
             print(text)
         else:
-            _write(markdown, text)
+            from firstfault.files import write_text
+
+            write_text(markdown, text)
             typer.echo(f"written to {markdown}", err=True)
     elif as_json:
         document: dict[str, Any] = asdict(one)
@@ -259,13 +261,6 @@ def _explain(given: State, collection: str, alerts: "Sequence[Alert]", began: st
             return explain(app, alerts, began=began)
     except FirstfaultError as error:
         return replace(pointed_to(alerts), note=f"Not diagnosed: {error}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Give another file.") from None
 
 
 def register(app: typer.Typer) -> None:

@@ -128,14 +128,13 @@ def export(
     )
     if not rows:
         raise InputError("No sentence is reviewed yet.", hint="Review some: firstfault review")
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if str(out) == "-":
-        print(text, end="")
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}.", hint="Give another file.") from None
+    from firstfault.files import write_rows
+
+    write_rows(out, rows)
     command = f"firstfault verify calibrate {out}" if kind == "calibration" else f"firstfault eval {out}"
     print(f"{len(rows)} written to {out}; next: {command}", file=sys.stderr)
 
