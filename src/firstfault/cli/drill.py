@@ -118,7 +118,6 @@ def drill(
 
 @app.command()
 def proxy(
-    context: typer.Context,
     upstream: Annotated[
         str, typer.Option(help="The endpoint behind it, e.g. http://127.0.0.1:8000/v1.")
     ] = "",

@@ -205,6 +205,3 @@ def print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-Register = Callable[[typer.Typer], None]
