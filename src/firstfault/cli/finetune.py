@@ -347,7 +347,7 @@ def release(
     found = _run(given, run)
     made = line.release(given.config.home, found, name, licence=licence)
     if as_json:
-        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
+        print_json(made.document())
         return
     typer.echo(f"{name} is {name}-{made.number} now ({made.digest[:12]}): {made.folder}")
     if line.asks_alike(found):
@@ -492,7 +492,7 @@ def releases(context: typer.Context, name: str | None = None, as_json: Json = Fa
 
         found = list_releases(given.config.home, name)
     if as_json:
-        print_json({"releases": [{**dataclasses.asdict(one), "folder": str(one.folder)} for one in found]})
+        print_json({"releases": [one.document() for one in found]})
         return
     for one in found:
         mark = "●" if one.current else " "
@@ -520,7 +520,7 @@ def rollback(
         return
     made = back(given.config.home, name)
     if as_json:
-        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
+        print_json(made.document())
         return
     typer.echo(f"{name} is {name}-{made.number} of {made.at[:19]} again ({made.digest[:12]})")
 

@@ -1,7 +1,7 @@
 """`format`: drift of structured answers over traces, and training data held against a schema."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,13 +90,13 @@ def _write(made: "Coverage", out: Path) -> None:
 
 def _since(text: str | None) -> str | None:
     """A time in UTC as traces write it, from `12h`, `7d` or an ISO 8601 time."""
+    from firstfault.diagnose.diagnosis import span_of_time
     from firstfault.errors import InputError
 
     if text is None:
         return None
-    units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-    if text[:-1].isdigit() and text[-1:] in units:
-        moment = datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    if text[-1:].isalpha() and text[:-1].isdecimal():
+        moment = datetime.now(UTC) - span_of_time(text)
     else:
         try:
             moment = datetime.fromisoformat(text).astimezone(UTC)

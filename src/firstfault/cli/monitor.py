@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +32,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """One row a stage: state, trend, latency. Exit 1 when a stage fails."""
+    from firstfault.diagnose.diagnosis import span_of_time
     from firstfault.monitor import AlertStore, Readings, Slice, health
 
     given = state(context)
@@ -43,8 +43,8 @@ def monitor(
         readings,
         given.config.settings,
         slice_=Slice(collection=given.collection, model=model, adapter=adapter, key=key),
-        window=span(since),
-        baseline=span(baseline),
+        window=span_of_time(since),
+        baseline=span_of_time(baseline),
         alerts=[alert.verdict() for alert in AlertStore(engine).current(given.collection)],
     )
     engine.dispose()
@@ -219,20 +219,6 @@ def feedback(
         print_json(asdict(made))
     else:
         print(f"kept: {made.verdict} on {made.trace_id}")
-
-
-def span(text: str) -> timedelta:
-    """A span of time like 30m, 1h or 7d.
-
-    Raises:
-        InputError: it is none.
-    """
-    from firstfault.diagnose.diagnosis import MOST_UNITS, UNITS
-
-    unit = UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < MOST_UNITS:
-        raise InputError(f"{text!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
-    return timedelta(**{unit: int(text[:-1])})
 
 
 def _engine(given: State) -> "Engine":
