@@ -15,10 +15,11 @@ NOWHERE = "http://127.0.0.1:1"
 
 THERE = """\
 ask Q | search Q | ingest FILE | status | documents | gc | trace T | traces | replay T | eval FILE | runs
-compare-runs A B | diagnose | fix | prove | finetune gate | finetune release R N | finetune diagnose
+compare-runs A B | monitor | incident | incident last | feedback T up
+diagnose | fix | prove | finetune gate | finetune release R N | finetune diagnose
 finetune runs | finetune show | finetune releases | finetune rollback N"""
 HERE = """\
-advise | bakeoff FILE | config | doctor | serve | monitor | watch | incident | feedback T up | demo | drill
+advise | bakeoff FILE | config | doctor | serve | watch | demo | drill
 drill tuning FILE | finetune check FILE | finetune clean FILE --out OUT | finetune train FILE
 finetune resume | finetune bench | finetune export R OUT | finetune data from-traces --out OUT
 cases from-traces | cases generate | format drift | collection move --to edge | home move --to sqlite

@@ -24,7 +24,7 @@ def prove(
     if client is not None:
         from firstfault.cli import remote
 
-        incident = remote.incident(client, incident_id)
+        incident, _, _ = remote.incident(client, incident_id)
         document = client.finished(client.post(f"/incidents/{incident.id}/prove", {}))
     else:
         from dataclasses import replace

@@ -9,7 +9,7 @@ from firstfault.cli.state import print_json
 if TYPE_CHECKING:
     from firstfault.finetune import Release
     from firstfault.finetune.runs import TrainingRun
-    from firstfault.monitor import Incident
+    from firstfault.monitor import Alert, Entry, Health, Incident
     from firstfault.serve.client import Client
     from firstfault.types import Case, CaseResult, Diagnosis, Run, Trace
 
@@ -166,15 +166,38 @@ def gc(client: "Client", keep_days: int | None) -> Any:
     return client.finished(client.post("/gc", body))
 
 
-def incident(client: "Client", incident_id: str) -> "Incident":
-    """An incident that the server keeps; "last" is the newest."""
-    from urllib.parse import quote
+def health(client: "Client", *, hours: float, model: str | None, adapter: str | None) -> "Health":
+    """`monitor`, held against the day before."""
+    from pydantic import TypeAdapter
 
+    from firstfault.monitor import Health
+
+    wanted = {"collection": client.collection, "hours": hours, "model": model, "adapter": adapter}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return TypeAdapter(Health).validate_python(client.get("/monitor", **given))
+
+
+def incidents(client: "Client") -> "list[Incident]":
+    """`incident` without an id."""
     from pydantic import TypeAdapter
 
     from firstfault.monitor import Incident
 
-    return TypeAdapter(Incident).validate_python(client.get(f"/incidents/{quote(incident_id, safe='')}"))
+    return TypeAdapter(list[Incident]).validate_python(client.get("/incidents")["incidents"])
+
+
+def incident(client: "Client", incident_id: str) -> "tuple[Incident, list[Entry], list[Alert]]":
+    """An incident that the server keeps, its timeline and its alerts; "last" is the newest."""
+    from urllib.parse import quote
+
+    from pydantic import TypeAdapter
+
+    from firstfault.monitor import Alert, Entry, Incident
+
+    document = client.get(f"/incidents/{quote(incident_id, safe='')}")
+    timeline = TypeAdapter(list[Entry]).validate_python(document.pop("timeline"))
+    alerts = TypeAdapter(list[Alert]).validate_python(document.pop("alerts"))
+    return TypeAdapter(Incident).validate_python(document), timeline, alerts
 
 
 def training_runs(client: "Client") -> list[dict[str, Any]]:
