@@ -4,7 +4,6 @@ In: a home, an optional TOML file, the environment (`FIRSTFAULT__SECTION__KEY`) 
 Out: a frozen `Config`, and for every key its origin. Unknown keys are refused with a suggestion.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, did_you_mean
 
 ENVIRONMENT_PREFIX = "FIRSTFAULT__"
 DEFAULT_HOME = Path(".firstfault")
@@ -595,8 +594,7 @@ def _section_keys(annotation: Any) -> list[str]:
 
 
 def _suggest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"Did you mean '{close[0]}'?" if close else "See `firstfault config` for every key."
+    return did_you_mean(name, known, "See `firstfault config` for every key.")
 
 
 def _validate(

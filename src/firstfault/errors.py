@@ -3,6 +3,8 @@
 In: a message and a hint. Out: one line for the terminal, and the exit code the contract promises.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -82,3 +84,9 @@ class DeadlineError(RemoteError):
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message, hint=hint, transient=True)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The hint against a name that is not known: the known one that is like it, else what is given."""
+    close = difflib.get_close_matches(name, [str(one) for one in known], n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else otherwise

@@ -3,14 +3,14 @@
 import json
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from tests.diagnose.conftest import FACTS, QUESTIONS, write
+from tests.listening import listening
 
 import firstfault
 from firstfault.models import store
@@ -78,23 +78,15 @@ def _handler(models: Models) -> type[BaseHTTPRequestHandler]:
             whole = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": model, **part}
             self.wfile.write(f"data: {json.dumps(whole)}\n\n".encode())
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test output clean."""
-
     return Handler
 
 
 @pytest.fixture
 def models() -> Iterator[Models]:
     made = Models()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(_handler(made)) as address:
+        made.url = f"{address}/v1"
+        yield made
 
 
 @pytest.fixture(scope="session")

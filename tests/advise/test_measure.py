@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from tests.diagnose.conftest import CASES
+from tests.made import make_result
 
 import firstfault
 from firstfault.advise import Measured, shipped
@@ -14,7 +15,7 @@ from firstfault.advise.measure import of_documents, of_examples, of_run, of_trac
 from firstfault.collection.database import connect, writing
 from firstfault.config import Settings
 from firstfault.evaluate.metrics import unmeasured
-from firstfault.types import CaseResult, EvidenceState
+from firstfault.types import EvidenceState
 
 LIMITS = shipped().measured
 
@@ -84,16 +85,7 @@ def test_share_of_cases_whose_evidence_is_stored(missing: int, share: float) -> 
     gone: list[EvidenceState] = ["missing_document"] * missing
     there: list[EvidenceState] = ["not_in_context"] * (25 - missing)
     results = [
-        CaseResult(
-            case_id=str(number),
-            question="?",
-            trace_id=None,
-            answer=None,
-            abstained=None,
-            evidence=(state,),
-            scores=unmeasured("not asked"),
-            timings_ms={},
-        )
+        make_result(case_id=str(number), evidence=(state,), scores=unmeasured("not asked"))
         for number, state in enumerate(gone + there)
     ]
     assert of_run(results, LIMITS).value == share

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.made import make_result
 
 from firstfault.advise.measures import quality, style
 from firstfault.evaluate.metrics import unmeasured
@@ -11,17 +12,7 @@ from firstfault.types import CaseResult, Score
 
 def result(error: str | None = None, **values: float) -> CaseResult:
     scores = unmeasured("-") | {name: Score(value=value) for name, value in values.items()}
-    return CaseResult(
-        case_id="1",
-        question="?",
-        trace_id=None,
-        answer=None,
-        abstained=None,
-        evidence=(),
-        scores=scores,
-        timings_ms={},
-        error=error,
-    )
+    return make_result(scores=scores, error=error)
 
 
 @pytest.mark.parametrize(

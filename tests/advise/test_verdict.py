@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.made import make_result
 
 from firstfault.advise.arms import Arm, arms
 from firstfault.advise.measures import HALLUCINATION, QUALITY
@@ -18,16 +19,7 @@ ARMS = arms(Settings(), adapter="adapter.gguf")
 
 def results(values: Sequence[float | None]) -> list[CaseResult]:
     return [
-        CaseResult(
-            case_id=str(number),
-            question="?",
-            trace_id=None,
-            answer=None,
-            abstained=None,
-            evidence=(),
-            scores={**unmeasured("-"), QUALITY: Score(value=value)},
-            timings_ms={},
-        )
+        make_result(case_id=str(number), scores={**unmeasured("-"), QUALITY: Score(value=value)})
         for number, value in enumerate(values)
     ]
 

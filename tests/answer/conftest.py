@@ -3,14 +3,14 @@ on the loopback that writes what it is told."""
 
 import json
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import DOCUMENTS
+from tests.listening import listening
+from tests.made import make_home
 from tests.models.conftest import Exchange, FakeEndpoint
 
 import firstfault
@@ -69,12 +69,7 @@ Reply = str | tuple[str, str] | Mapping[str, Any]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the documents ingested."""
     store.pull()
-    folder, place = tmp_path_factory.mktemp("documents"), tmp_path_factory.mktemp("home") / "data"
-    for name, text in DOCUMENTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    with firstfault.open(place, create=True) as app:
-        app.ingest([folder])
-    return place
+    return make_home(tmp_path_factory.mktemp("answered"), DOCUMENTS)
 
 
 class Writer:
@@ -119,17 +114,11 @@ class Writer:
 def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]:
     """The endpoint, running; what endpoints honour is forgotten before and after."""
     made = Writer()
-    handler = type("Bound", (Exchange,), {"endpoint": made.endpoint})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    made.endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
     monkeypatch.setenv("TEST_KEY", "right-key")
     monkeypatch.setattr(remote, "_HONOURED", {})
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(type("Bound", (Exchange,), {"endpoint": made.endpoint})) as address:
+        made.endpoint.url = f"{address}/v1"
+        yield made
 
 
 Open = Callable[..., Application]

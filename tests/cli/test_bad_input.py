@@ -4,12 +4,12 @@ import fcntl
 import gzip
 import json
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run
+from tests.listening import listening
 
 EXTRACTIVE = ("--set", "generator.kind=extractive")
 
@@ -129,25 +129,17 @@ class Refuse(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 def test_a_wrong_key_names_the_variable_never_the_key(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret-123")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with listening(Refuse) as address:
         done = run(
             *("--home", home, "--set", "generator.kind=openai", "--set", "generator.model=m"),
-            *("--set", f"generator.base_url=http://127.0.0.1:{server.server_port}/v1"),
+            *("--set", f"generator.base_url={address}/v1"),
             *("--set", "generator.api_key_env=MY_KEY", "ask", "What does math.gcd return?"),
         )
-    finally:
-        server.shutdown()
-        server.server_close()
     assert done.code == 3
     assert "MY_KEY" in done.err
     assert "sk-secret-123" not in done.err + done.out

@@ -4,7 +4,6 @@ The cluster is the one at FIRSTFAULT_QDRANT_URL (key in FIRSTFAULT_QDRANT_KEY), 
 mode; the ids of the tests say which: `qdrant-live` or `qdrant-local`.
 """
 
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +20,13 @@ from firstfault.collection.index import FOREVER, Index, Point
 from firstfault.collection.index_edge import EdgeIndex
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
-from firstfault.types import Metadata
 
+from .points import DIMENSION, idf, lexical, nearest, point, vector
 from .test_filters import FILTERS, METADATA
 
 pytest.importorskip("qdrant_client", reason="the extra `scale` is not installed")
 LIVE = os.environ.get("FIRSTFAULT_QDRANT_URL", "")
 CLUSTER = "qdrant-live" if LIVE else "qdrant-local"
-DIMENSION = 8
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*no effect in the local Qdrant:UserWarning"),
     pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning"),
@@ -66,35 +64,6 @@ def cluster() -> Iterator[Index]:
 def index(request: pytest.FixtureRequest) -> Index:
     found: Index = request.getfixturevalue("edge" if request.param == "edge" else "cluster")
     return found
-
-
-def vector(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32)
-
-
-def point(key: int, *terms: int, metadata: Metadata | None = None, **more: Any) -> Point:
-    return Point(
-        key=key,
-        sparse=SparseVector(indices=sorted(terms), values=[1.0] * len(terms)),
-        metadata=metadata or {},
-        **{"dense": vector(key), "valid_from": 1, **more},
-    )
-
-
-def idf(n: int, df: int) -> float:
-    return math.log(1 + (n - df + 0.5) / (df + 0.5))
-
-
-def lexical(index: Index, *terms: int, version: int | None = None, where: str = "") -> dict[int, float]:
-    asked = SparseVector(indices=sorted(terms), values=[1.0] * len(terms))
-    found = index.sparse(asked, where=parse_where(where) if where else None, version=version, limit=10)
-    return {candidate.key: candidate.score for candidate in found}
-
-
-def nearest(index: Index, where: str | None = None, version: int | None = None) -> list[int]:
-    parsed = parse_where(where) if where else None
-    found = index.dense(vector(0), where=parsed, version=version, limit=50, ef=64, exact=False)
-    return sorted(candidate.key for candidate in found)
 
 
 @given(st.lists(METADATA, min_size=1, max_size=5), st.lists(FILTERS, min_size=1, max_size=5), st.booleans())

@@ -1,6 +1,5 @@
 """The index must mean what the catalog means: filters, validity, document frequencies."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,54 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstfault.collection.filters import admits, kinds_of, parse_where, values_of
-from firstfault.collection.index import FOREVER, Point
 from firstfault.collection.index_edge import EdgeIndex
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
 from firstfault.errors import StorageError
-from firstfault.types import Metadata
 
+from .points import DIMENSION, idf, lexical, nearest, point, vector
 from .test_filters import FILTERS, METADATA
-
-DIMENSION = 8
-
-
-def vector(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32)
-
-
-def point(
-    key: int,
-    *terms: int,
-    metadata: Metadata | None = None,
-    valid_from: int = 1,
-    valid_to: int = FOREVER,
-    dense: np.ndarray | None = None,
-) -> Point:
-    return Point(
-        key=key,
-        dense=vector(key) if dense is None else dense,
-        sparse=SparseVector(indices=sorted(terms), values=[1.0] * len(terms)),
-        metadata=metadata or {},
-        valid_from=valid_from,
-        valid_to=valid_to,
-    )
-
-
-def idf(n: int, df: int) -> float:
-    return math.log(1 + (n - df + 0.5) / (df + 0.5))
-
-
-def lexical(index: EdgeIndex, *terms: int, version: int | None = None, where: str = "") -> dict[int, float]:
-    asked = SparseVector(indices=sorted(terms), values=[1.0] * len(terms))
-    found = index.sparse(asked, where=parse_where(where) if where else None, version=version, limit=10)
-    return {candidate.key: candidate.score for candidate in found}
-
-
-def nearest(index: EdgeIndex, where: str | None = None, version: int | None = None) -> list[int]:
-    parsed = parse_where(where) if where else None
-    found = index.dense(vector(0), where=parsed, version=version, limit=50, ef=64, exact=False)
-    return sorted(candidate.key for candidate in found)
 
 
 @pytest.fixture
@@ -146,7 +104,7 @@ def test_scores_are_cosines_whatever_the_length_of_the_vectors(index: EdgeIndex)
 
 
 def test_the_graph_finds_what_exact_search_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firstfault.collection.index_edge._EXACT_BELOW_KB", 10)
+    monkeypatch.setattr("firstfault.collection.index_edge.EXACT_BELOW_KB", 10)
     index = EdgeIndex(tmp_path / "graph", DIMENSION, IndexConfig())
     index.ensure_fields([("n", "number")])
     index.upsert([point(key, 1, metadata={"n": key % 50}) for key in range(1, 2001)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.made import make_trace
 
 from firstfault.collection import Collection
 from firstfault.collection.database import FILE, POINTER, bind, connect, database_of
@@ -26,21 +27,7 @@ def quiet(*_: Any) -> None:
 
 
 def trace(home: Path) -> Trace:
-    made = Trace(
-        id="20260101T000000-ab",
-        at="2026-01-01T12:00:00.000+00:00",
-        collection="default",
-        question="What?",
-        where=None,
-        corpus_version=1,
-        settings={},
-        fingerprint="f",
-        embedder="e",
-        verifier="v",
-        hits=(),
-        spans=(),
-        total_ms=1.0,
-    )
+    made = make_trace(id="20260101T000000-ab", at="2026-01-01T12:00:00.000+00:00")
     store = TraceStore(home, connect(home))
     store.put(made)
     store.close()

@@ -3,14 +3,14 @@
 import json
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from tests.listening import listening
 
 import firstfault
 from firstfault.answer import Application
@@ -220,20 +220,12 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test output clean."""
-
     return Handler
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     told = Endpoint()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(told))
-    told.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield told
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(_handler(told)) as address:
+        told.url = f"{address}/v1"
+        yield told

@@ -1,5 +1,7 @@
 """Which component explains that requests are slow."""
 
+from tests.made import make_trace
+
 from firstfault.config import LatencyConfig
 from firstfault.diagnose.latency import components, medians, slow, timings
 from firstfault.types import Span, Trace
@@ -15,21 +17,7 @@ def trace(first_token: float | None = None, **stages: float) -> Trace:
     for stage, duration in stages.items():
         spans.append(Span(stage=stage, start_ms=now, duration_ms=duration))
         now += duration
-    return Trace(
-        id=f"t{now}",
-        at="2026-01-01T00:00:00.000+00:00",
-        collection="default",
-        question="?",
-        where=None,
-        corpus_version=1,
-        settings={},
-        fingerprint="",
-        embedder="",
-        verifier="",
-        spans=tuple(spans),
-        time_to_first_token_ms=first_token,
-        total_ms=now,
-    )
+    return make_trace(id=f"t{now}", spans=tuple(spans), time_to_first_token_ms=first_token, total_ms=now)
 
 
 def test_the_first_token_counts_from_the_start_of_generation() -> None:

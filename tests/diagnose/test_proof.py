@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from tests.made import make_result
 
 from firstfault.config import LatencyConfig, Settings
 from firstfault.diagnose.candidates import Candidate
@@ -15,17 +16,7 @@ from firstfault.types import CaseResult, Finding, Remedy, Score, Trial
 
 def result(case: int, error: str | None = None, total: float = 10.0, **values: float | None) -> CaseResult:
     scores = {name: Score(value=values.get(name), reason="") for name in NAMES}
-    return CaseResult(
-        case_id=str(case),
-        question="?",
-        trace_id=None,
-        answer=None,
-        abstained=None,
-        evidence=(),
-        scores=scores,
-        timings_ms={"total": total},
-        error=error,
-    )
+    return make_result(case_id=str(case), scores=scores, timings_ms={"total": total}, error=error)
 
 
 def question(cause: str = "context_truncated", stage: str = "pack", trials: int = 1) -> Question:

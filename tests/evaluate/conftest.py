@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import DOCUMENTS
+from tests.made import make_home
 
 import firstfault
 from firstfault.answer import Application
@@ -42,12 +43,7 @@ CASES = (
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the documents ingested."""
     store.pull()
-    folder, place = tmp_path_factory.mktemp("evaluated"), tmp_path_factory.mktemp("home") / "data"
-    for name, text in DOCUMENTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    with firstfault.open(place, create=True) as app:
-        app.ingest([folder])
-    return place
+    return make_home(tmp_path_factory.mktemp("evaluated"), DOCUMENTS)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from typing import Any
 
+from tests.made import make_result
+
 from firstfault.config import EvaluateConfig
 from firstfault.evaluate.aggregate import aggregate, failing
 from firstfault.evaluate.metrics import NAMES
@@ -8,13 +10,9 @@ from firstfault.types import CaseResult, Score
 
 def result(case_id: str, *, error: str | None = None, ms: float = 10.0, **values: float | None) -> CaseResult:
     scores = {name: Score(value=values.get(name), reason="" if name in values else "none") for name in NAMES}
-    return CaseResult(
+    return make_result(
         case_id=case_id,
         question=f"question {case_id}",
-        trace_id=None,
-        answer=None,
-        abstained=None,
-        evidence=(),
         scores=scores,
         timings_ms={} if error else {"embed": 1.0, "total": ms},
         error=error,

@@ -1,5 +1,7 @@
 """Answers and contexts made by hand, with the verdicts a test wants."""
 
+from tests.made import make_trace
+
 from firstfault.types import (
     Answer,
     Chunk,
@@ -77,17 +79,4 @@ def answer(
 
 
 def trace(packed: Context, given: Answer | None) -> Trace:
-    return Trace(
-        id="t",
-        at="2025-01-01T00:00:00.000+00:00",
-        collection="default",
-        question="?",
-        where=None,
-        corpus_version=1,
-        settings={},
-        fingerprint="",
-        embedder="",
-        verifier="",
-        context=packed,
-        answer=given,
-    )
+    return make_trace(context=packed, answer=given)

@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from tests.listening import listening
 
 from firstfault.models import LlamaGenerator, OnnxEmbedder, store
 
@@ -106,20 +107,11 @@ class Exchange(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.01)
 
-    def log_message(self, *_: object) -> None:
-        """Keep the test output clean."""
-
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
     fake = FakeEndpoint(reply=lambda exchange: exchange.send_json(500, {}))
-    handler = type("Bound", (Exchange,), {"endpoint": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
     monkeypatch.setenv("TEST_KEY", KEY)
-    yield fake
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(type("Bound", (Exchange,), {"endpoint": fake})) as address:
+        fake.url = f"{address}/v1"
+        yield fake

@@ -1,16 +1,15 @@
 """Several endpoints for one model, over real HTTP on the loopback."""
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.listening import listening
 
 from firstfault.answer.application import open_generator
 from firstfault.config import Settings, load
@@ -27,14 +26,9 @@ HELLO = (Message(role="user", content="Hi"),)
 @contextmanager
 def serving(reply: Callable[[Exchange], None]) -> Iterator[FakeEndpoint]:
     fake = FakeEndpoint(reply=reply)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Exchange,), {"endpoint": fake}))
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield fake
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(type("Bound", (Exchange,), {"endpoint": fake})) as address:
+        fake.url = f"{address}/v1"
+        yield fake
 
 
 def saying(text: str, wait_s: float = 0.0) -> Callable[[Exchange], None]:

@@ -5,10 +5,11 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from tests.listening import listening
 
 from firstfault.config import MonitorConfig
 from firstfault.errors import ConfigError
@@ -60,18 +61,8 @@ def hook(statuses: list[int]) -> Iterator[tuple[str, list[Any]]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/secret-path", taken
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as address:
+        yield f"{address}/secret-path", taken
 
 
 def test_a_webhook_is_tried_again_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tests.made import make_home
 
 import firstfault
 from firstfault.answer import Application
 from firstfault.collection.database import connect
-from firstfault.models import store
 from firstfault.monitor import Alert, Readings
 from firstfault.monitor.explain import explain, pointed_to
 from firstfault.monitor.sampled import Budget, Sampler, is_sampled
@@ -57,13 +57,8 @@ ALERT = Alert(
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which every question was answered well."""
-    store.ensure("all-MiniLM-L6-v2")
-    folder = tmp_path_factory.mktemp("corpus")
-    for name, text in DOCUMENTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    home = tmp_path_factory.mktemp("asked") / "home"
-    with firstfault.open(home, settings={"generator.kind": "extractive"}, create=True) as app:
-        app.ingest([folder])
+    home = make_home(tmp_path_factory.mktemp("asked"), DOCUMENTS)
+    with firstfault.open(home, settings={"generator.kind": "extractive"}) as app:
         for question in QUESTIONS:
             assert app.ask(question).answer is not None
     return home

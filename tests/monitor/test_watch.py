@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert
@@ -282,7 +283,7 @@ def test_an_incident_is_diagnosed_again_only_when_that_could_change_it(engine: E
     assert set(incident.rules) == {"more_abstentions", "bad_marks", "far_passages"}
 
 
-def test_fixes_that_are_tried_stand_on_the_timeline(engine: Engine, make: Make) -> None:
+def test_fixes_that_are_tried_stand_on_the_timeline(engine: Engine, tmp_path: Path, make: Make) -> None:
     trial = Trial(
         stage="generate",
         cause="wrong_abstention",
@@ -300,13 +301,13 @@ def test_fixes_that_are_tried_stand_on_the_timeline(engine: Engine, make: Make) 
         latency_before_ms=None,
         latency_after_ms=None,
     )
-    note_trials(engine, "default", [trial])  # nothing is open: nothing to note
+    note_trials(tmp_path / "home", "default", [trial])  # nothing is open: nothing to note
     watch = watched(engine)
     Readings(engine).add(make(200))
     watch.tick()
     Readings(engine).add(make(60, abstained=1.0))
     watch.tick()
-    note_trials(engine, "default", [trial])
+    note_trials(tmp_path / "home", "default", [trial])
     (incident,) = IncidentStore(engine).newest()
     entry = IncidentStore(engine).timeline(incident.id)[-1]
     assert entry.kind == "fix"

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from tests.listening import listening
+from tests.made import make_home
 
-import firstfault
 from firstfault.config import Config, load
-from firstfault.models import store
 from firstfault.serve.app import create_app
 from firstfault.serve.engine import Engine
 from firstfault.serve.keys import KeyStore
@@ -41,14 +41,7 @@ QUOTING = {"generator.kind": "extractive"}
 @pytest.fixture(scope="session")
 def corpus_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the corpus, to be copied."""
-    store.ensure("all-MiniLM-L6-v2")
-    folder = tmp_path_factory.mktemp("corpus")
-    for name, text in DOCUMENTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    home = tmp_path_factory.mktemp("served") / "home"
-    with firstfault.open(home, settings=QUOTING, create=True) as app:
-        app.ingest([folder])
-    return home
+    return make_home(tmp_path_factory.mktemp("served"), DOCUMENTS, QUOTING)
 
 
 @dataclass
@@ -235,19 +228,9 @@ def endpoint() -> Iterator[Endpoint]:
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
             self.wfile.flush()
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield found
-    found.release.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(Handler) as found.url:
+        yield found
+        found.release.set()
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:

@@ -178,8 +178,8 @@ def test_the_command_line_releases_through_the_server(serve: Serve) -> None:
     trained(server.config.home, "ft-a")
     trained(server.config.home, "ft-b")
 
-    def run(*arguments: str) -> Any:
-        found = CliRunner().invoke(app, ["--url", server.url, "finetune", *arguments])
+    def run(*arguments: str, by: tuple[str, str] = ("--url", server.url)) -> Any:
+        found = CliRunner().invoke(app, [*by, "finetune", *arguments])
         assert found.exit_code == 0, found.output
         return found.stdout
 
@@ -189,6 +189,13 @@ def test_the_command_line_releases_through_the_server(serve: Serve) -> None:
     assert "has not loaded it" in shown
     assert "tickets is tickets-1 again" in run("rollback", "tickets")
     assert [one.number for one in list_releases(server.config.home) if one.current] == [1]
+    here = ("--home", str(server.config.home))
+    for command in ("runs", "releases", "show", "gate", "diagnose"):
+        for form in ((), ("--json",)):
+            assert run(command, *form) == run(command, *form, by=here), command
+    assert run("releases", "--name", "other", "--json") == run(
+        "releases", "--name", "other", "--json", by=here
+    )
 
 
 def test_every_path_of_releases_is_documented_with_an_example(quoting: Running) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.made import make_trace
 
 from firstfault.structured.drift import (
     FALSE_ALARM,
@@ -57,21 +58,10 @@ def trace(number: int, *attempts: FormatAttempt, schema: Any = SCHEMA, **changes
         prompt_tokens=None,
         completion_tokens=None,
     )
-    made_trace = Trace(
-        id=f"t{number:06d}",
-        at=f"2026-01-01T00:00:00.{number:06d}+00:00",
-        collection="default",
-        question="?",
-        where=None,
-        corpus_version=1,
-        settings={},
-        fingerprint="",
-        embedder="",
-        verifier="",
-        generation=generation,
-        format=made,
+    at = f"2026-01-01T00:00:00.{number:06d}+00:00"
+    return make_trace(
+        **{"id": f"t{number:06d}", "at": at, "generation": generation, "format": made, **changes}
     )
-    return replace(made_trace, **changes)
 
 
 GOOD = attempt("generated")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from tests.made import make_trace
 
 from firstfault.collection.database import connect, reading
 from firstfault.errors import InputError
@@ -20,17 +21,11 @@ COUNT = 23
 
 
 def make(number: int) -> Trace:
-    return Trace(
+    return make_trace(
         id=f"t{number:04d}",
         at=f"2026-01-01T00:00:{number // 3:02d}.000+00:00",  # three share a time
         collection="default" if number % 4 else "other",
         question=f"What is number {number}? {'Straße' if number % 5 == 0 else ''}",
-        where=None,
-        corpus_version=1,
-        settings={},
-        fingerprint="f",
-        embedder="e",
-        verifier="v",
         error="It broke." if number % 6 == 0 else None,
     )
 

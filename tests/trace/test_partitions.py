@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import text
+from tests.made import make_trace
 
 from firstfault.collection.database import bind, connect, reading
 from firstfault.config import Settings
@@ -15,21 +16,8 @@ DAYS = ("2026-01-01", "2026-01-02", "2026-01-04")
 
 
 def make(number: int, day: str) -> Trace:
-    return Trace(
-        id=f"{day.replace('-', '')}T0000{number:05d}-ab",
-        at=f"{day}T12:00:{number:02d}.000+00:00",
-        collection="default",
-        question="What is it?",
-        where=None,
-        corpus_version=3,
-        settings={},
-        fingerprint="f",
-        embedder="e",
-        verifier="v",
-        hits=(),
-        spans=(),
-        total_ms=1.0,
-    )
+    identity = f"{day.replace('-', '')}T0000{number:05d}-ab"
+    return make_trace(id=identity, at=f"{day}T12:00:{number:02d}.000+00:00")
 
 
 def test_traces_go_to_their_day_and_days_are_dropped(postgres: Callable[[], str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.made import make_trace
 
 from firstfault.collection.database import connect
 from firstfault.errors import InputError, StorageError
@@ -26,17 +27,11 @@ from firstfault.types import (
 
 
 def make(number: int, question: str = "What is it?") -> Trace:
-    return Trace(
+    return make_trace(
         id=f"20260101T0000{number:05d}-ab",
         at=f"2026-01-01T00:00:{number:02d}.000+00:00",
-        collection="default",
         question=question,
-        where=None,
-        corpus_version=3,
         settings={"search": {"top_k": 5, "rerank_model": None}},
-        fingerprint="f",
-        embedder="e",
-        verifier="v",
         hits=(TraceHit(key=1, chunk_id="c", document_id="d", arms={"dense": ArmScore(rank=1, score=0.5)}),),
         spans=(
             Span(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from firstfault.cli.verify import app
+from firstfault.cli.root import app
 from firstfault.errors import InputError
 from firstfault.verify.calibration import load
 from firstfault.verify.recalibrate import Labelled
@@ -24,7 +24,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, text: str = "") -> tuple[int, str]:
-    done = CliRunner().invoke(app, [*arguments], input=text, catch_exceptions=False)
+    done = CliRunner().invoke(app, ["verify", *arguments], input=text, catch_exceptions=False)
     return done.exit_code, done.stdout
 
 
@@ -114,8 +114,8 @@ def test_verify_uses_what_calibrate_wrote(source: Path, tmp_path: Path, labelled
 
 def test_the_module_runs_without_rich_for_json(source: Path) -> None:
     code = (
-        "import sys; from firstfault.cli.verify import app; "
-        "app(['--context', sys.argv[1], 'The Broncos won in Santa Clara.', '--json'],"
+        "import sys; from firstfault.cli.root import app; "
+        "app(['verify', '--context', sys.argv[1], 'The Broncos won in Santa Clara.', '--json'],"
         " standalone_mode=False); "
         "assert 'rich.table' not in sys.modules"
     )

@@ -1,11 +1,9 @@
 """Advice in Markdown, and the questionnaire as TOML to be filled in."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from firstfault.advise.recommend import Advice, Reason
 from firstfault.advise.rules import Rules
-from firstfault.errors import InputError
 
 NAMES = {
     "rag": "Retrieval (RAG)",
@@ -58,18 +56,6 @@ def questionnaire(rules: Rules) -> str:
         first = f'"{next(iter(question.options))}"' if question.options else "0"
         lines.append(f"# {question.key} = {first}")
     return "\n".join(lines) + "\n"
-
-
-def write(path: Path, text: str) -> None:
-    """Write a report.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
 
 
 def _told(reason: Reason) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from firstfault.errors import InputError
+from firstfault.errors import InputError, did_you_mean
 
 SHIPPED = Path(__file__).with_name("rules.toml")
 
@@ -137,12 +137,9 @@ class Rules:
             InputError: there is none.
         """
         if key not in self.questions:
-            import difflib
-
-            close = difflib.get_close_matches(key, list(self.questions), n=1, cutoff=0.5)
+            known = f"Known: {', '.join(self.questions)}."
             raise InputError(
-                f"Nothing is asked by the name '{key}'.",
-                hint=f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(self.questions)}.",
+                f"Nothing is asked by the name '{key}'.", hint=did_you_mean(key, self.questions, known)
             )
         return self.questions[key]
 

@@ -17,7 +17,6 @@ from firstfault.intervals import Z
 from firstfault.types import CaseResult
 
 SIGNIFICANT = 0.05
-POWER = 0.8
 _Z_POWER = 0.8416212335729143
 """The 80 % quantile of the normal distribution."""
 MOST_CASES = 1_000_000

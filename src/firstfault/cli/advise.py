@@ -72,9 +72,9 @@ def advise(
         known = facts(rules, answers, measured)
     made = weigh(rules, known, unmeasured=why_not(measured), has_home=has_home)
     if markdown is not None:
-        from firstfault.advise.report import write
+        from firstfault.files import write_text
 
-        write(markdown, report.advice(made))
+        write_text(markdown, report.advice(made))
     if as_json:
         print_json(asdict(made))
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from firstfault.answer.documents import answer_document, search_document
-from firstfault.cli.state import Json, print_json, state
+from firstfault.cli.state import Json, anywhere, print_json
 
 if TYPE_CHECKING:
     from firstfault.types import Trace
@@ -43,7 +43,7 @@ def ask(
         from firstfault.structured import read_schema
 
         shape = read_schema(schema).document
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
@@ -53,8 +53,8 @@ def ask(
         if not satisfied:
             raise typer.Exit(1)
         return
-    alone = not state(context).config.settings.search.enabled  # a home without documents will do
-    with state(context).application(create=alone) as app:
+    alone = not anywhere(context).config.settings.search.enabled  # a home without documents will do
+    with anywhere(context).application(create=alone) as app:
         settings = app.settings.override({"answer.policy": policy}, origin="--policy") if policy else None
         if adapter:
             settings = (settings or app.settings).override({"generator.adapter": adapter}, origin="--adapter")
@@ -92,13 +92,13 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Show the candidates for a question, the arms side by side."""
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
         remote.search(server, question, where=where, limit=limit, exact=exact, as_json=as_json)
         return
-    with state(context).application(looks=True) as app:
+    with anywhere(context).application(looks=True) as app:
         hits = app.search(question, where=where, exact=exact)
     if as_json:
         print_json(search_document(question, hits[:limit]))

@@ -36,10 +36,10 @@ def bakeoff(
     from firstfault.advise.arms import arms as arms_of
     from firstfault.advise.bakeoff import bakeoff as compare
     from firstfault.advise.bakeoff import plan
-    from firstfault.advise.report import write
     from firstfault.cli import render_bakeoff
     from firstfault.cli.progress import download_progress, trial_progress
     from firstfault.evaluate import read_cases
+    from firstfault.files import write_text
 
     given = state(context)
     found = read_cases(cases)[:limit]
@@ -68,11 +68,11 @@ def bakeoff(
     if markdown is not None:
         from firstfault.advise.scorecard_markdown import markdown as as_markdown
 
-        write(markdown, as_markdown(card))
+        write_text(markdown, as_markdown(card))
     if page is not None:
         from firstfault.advise.page import page as as_page
 
-        write(page, as_page(card))
+        write_text(page, as_page(card))
     if as_json:
         print_json(asdict(card))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from firstfault.cli.progress import ingest_progress
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,14 +27,14 @@ def ingest(
     from firstfault.ingest import ingest as run
 
     metadata = parse_flags(meta or ())
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
         with ingest_progress() as progress:
             report = remote.ingest(server, paths, metadata=metadata, prune=prune, progress=progress)
     else:
-        with state(context).application(create=True) as app, ingest_progress() as progress:
+        with anywhere(context).application(create=True) as app, ingest_progress() as progress:
             chunker = Chunker(app.settings.chunking, app.embedder)
             report = run(
                 app.collection, paths, chunker=chunker, metadata=metadata, prune=prune, progress=progress
@@ -70,13 +70,13 @@ def ingest_standard_library(given: State, out: "Console") -> None:
 
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show how much is stored, with which embedder, and what failed."""
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
         info, failures = remote.status(server)
     else:
-        with state(context).stored() as collection:
+        with anywhere(context).stored() as collection:
             info, failures = collection.info(), collection.failures()
     if as_json:
         print_json({**asdict(info), "failed": [asdict(failure) for failure in failures]})
@@ -92,13 +92,13 @@ def documents(
     as_json: Json = False,
 ) -> None:
     """List the live documents."""
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
         found = remote.documents(server, limit)
     else:
-        with state(context).stored() as collection:
+        with anywhere(context).stored() as collection:
             found = list(collection.documents())
     if as_json:
         print_json({"documents": [asdict(row) for row in (found[:limit] if limit else found)]})
@@ -116,7 +116,7 @@ def gc(
     as_json: Json = False,
 ) -> None:
     """Drop traces, evaluation runs and retired revisions that are older than the retention."""
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
@@ -124,7 +124,7 @@ def gc(
     else:
         from firstfault.monitor.retention import collect
 
-        with state(context).application() as app:
+        with anywhere(context).application() as app:
             done = collect(app, keep_days)
     if as_json:
         print_json(done)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from firstfault.cli.progress import case_progress
-from firstfault.cli.state import Json, print_json, state
+from firstfault.cli.state import Json, anywhere, print_json
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def diagnose(
         raise InputError(
             "--run, --trace and --since exclude each other.", hint="Give the one that names what broke."
         )
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
@@ -48,7 +48,7 @@ def diagnose(
         with case_progress("diagnosing") as progress:
             found = remote.diagnose(server, wanted, progress)
     else:
-        with state(context).application() as app:
+        with anywhere(context).application() as app:
             if trace is not None:
                 found = _of_traces(app, [app.traces.get(trace)], budget, scope=f"trace {trace}")
             elif since is not None:

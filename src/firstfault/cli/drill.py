@@ -28,6 +28,15 @@ class Which(StrEnum):
     ALL = "all"
 
 
+Only = Annotated[list[str] | None, typer.Option(help="Only this fault. Repeatable.")]
+Part = Annotated[Which, typer.Option("--set", help="Which part of the library.")]
+Severity = Annotated[
+    float | None, typer.Option(min=0.01, max=1.0, help="How badly; each fault's own by default.")
+]
+Report = Annotated[Path | None, typer.Option(help="Write the report here.")]
+Listed = Annotated[bool, typer.Option("--list", help="Show the faults and end.")]
+
+
 @app.callback()
 def drill(
     context: typer.Context,
@@ -35,11 +44,9 @@ def drill(
         Path | None,
         typer.Option(help="Your cases; ends with a readiness report. Default: those of the last run."),
     ] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="Only this fault. Repeatable.")] = None,
-    set_: Annotated[Which, typer.Option("--set", help="Which part of the library.")] = Which.DEVELOPMENT,
-    severity: Annotated[
-        float | None, typer.Option(min=0.01, max=1.0, help="How badly; each fault's own by default.")
-    ] = None,
+    fault: Only = None,
+    set_: Part = Which.DEVELOPMENT,
+    severity: Severity = None,
     double: Annotated[
         bool, typer.Option("--double", help="Pairs of faults: the first must be named first.")
     ] = False,
@@ -53,8 +60,8 @@ def drill(
     ] = False,
     cases: Annotated[int, typer.Option("--cases", "-n", min=4, help="Cases for each drill, at most.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Chooses cases, documents and pairs.")] = 0,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+    markdown: Report = None,
+    list_: Listed = False,
     as_json: Json = False,
 ) -> None:
     """Break a copy of the application, one fault at a time, and diagnose it. The home is only read; the
@@ -73,6 +80,7 @@ def drill(
         return
     from firstfault.cli import render_drill
     from firstfault.drill import records, report, series
+    from firstfault.files import write_text
 
     given = state(context)
     known = _cases(given, on)
@@ -99,7 +107,7 @@ def drill(
         else []
     )
     if markdown is not None:
-        write_report(markdown, report.markdown(outcomes, summary, ready))
+        write_text(markdown, report.markdown(outcomes, summary, ready))
     document = report.document(outcomes, summary, ready)
     records.save(given.config.home, document)
     if as_json:
@@ -110,7 +118,6 @@ def drill(
 
 @app.command()
 def proxy(
-    context: typer.Context,
     upstream: Annotated[
         str, typer.Option(help="The endpoint behind it, e.g. http://127.0.0.1:8000/v1.")
     ] = "",
@@ -119,7 +126,7 @@ def proxy(
     delay: Annotated[float, typer.Option(min=0.0, help="Seconds, for the faults that delay.")] = 5.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 8399,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the questions that are hit.")] = 0,
-    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+    list_: Listed = False,
 ) -> None:
     """Put faults in front of any OpenAI-compatible endpoint: point your application at this address."""
     from firstfault.drill.behaviours import NAMES
@@ -210,18 +217,6 @@ def _declared(fault: "Fault") -> dict[str, Any]:
         "answers": fault.answers,
         "set": fault.set,
     }
-
-
-def write_report(path: Path, text: str) -> None:
-    """Write a report where the user wants it.
-
-    Raises:
-        InputError: that is not possible.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
 
 
 def register(root: typer.Typer) -> None:

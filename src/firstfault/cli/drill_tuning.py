@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.drill import Which, write_report
+from firstfault.cli.drill import Listed, Only, Part, Report, Severity, Which
+from firstfault.cli.finetune import BaseModel, SchemaFile
 from firstfault.cli.state import Json, print_json, state
 
 if TYPE_CHECKING:
@@ -19,20 +20,14 @@ def tuning(
     validation: Annotated[
         Path | None, typer.Option("--validation", help="Held-out examples; else a tenth is held out.")
     ] = None,
-    schema: Annotated[
-        Path | None, typer.Option("--schema", help="JSON schema that every answer must satisfy.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
-    ] = None,
+    schema: SchemaFile = None,
+    model: BaseModel = None,
     recipe: Annotated[
         list[str] | None, typer.Option("--recipe", help="A value of the recipe: name=value. Repeatable.")
     ] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="Only this fault. Repeatable.")] = None,
-    set_: Annotated[Which, typer.Option("--set", help="Which part of the library.")] = Which.DEVELOPMENT,
-    severity: Annotated[
-        float | None, typer.Option(min=0.01, max=1.0, help="How badly; each fault's own by default.")
-    ] = None,
+    fault: Only = None,
+    set_: Part = Which.DEVELOPMENT,
+    severity: Severity = None,
     control: Annotated[
         bool, typer.Option("--control/--no-control", help="Train as it is, too: is it called healthy?")
     ] = True,
@@ -40,8 +35,8 @@ def tuning(
         bool, typer.Option(help="Train on data that would fail the gate, too; else refusing them is the end.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the rows that are spoilt.")] = 0,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show the faults and end.")] = False,
+    markdown: Report = None,
+    list_: Listed = False,
     as_json: Json = False,
 ) -> None:
     """Spoil a fine-tuning, one fault at a time, in a temporary home: is it stopped, and the fault named?
@@ -73,12 +68,13 @@ def tuning(
         )
     from firstfault.cli.progress import trial_progress
     from firstfault.drill import records
+    from firstfault.files import write_text
     from firstfault.finetune import drill_report, extra
 
+    home = state(context).config.home
     extra.load("torch")
     from firstfault.finetune.drills import TuningWorkshop
 
-    home = state(context).config.home
     given = _training(context, data, validation, schema, model, recipe or [], anyway=anyway, seed=seed)
     outcomes: list[TuningOutcome] = []
     with TuningWorkshop(given, home) as workshop:
@@ -95,7 +91,7 @@ def tuning(
             outcomes.append(outcome)
             render.outcome(outcome)
     if markdown is not None:
-        write_report(markdown, drill_report.markdown(outcomes))
+        write_text(markdown, drill_report.markdown(outcomes))
     document = drill_report.document(outcomes)
     records.save(home, document)
     if as_json:
@@ -117,16 +113,10 @@ def _training(
 ) -> "Training":
     from firstfault.cli.state import pairs
     from firstfault.finetune import cleaning
-    from firstfault.finetune.data import read_dataset
     from firstfault.finetune.drills import Training
     from firstfault.structured import read_schema
 
-    rows = read_dataset(data).rows
-    if validation is None:
-        apart = cleaning.split(rows)
-        rows, held = apart.training, apart.validation
-    else:
-        held = read_dataset(validation).rows
+    rows, held = cleaning.read_sides(data, validation)
     return Training(
         training=rows,
         validation=held,

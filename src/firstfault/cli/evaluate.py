@@ -10,8 +10,7 @@ import typer
 
 from firstfault.answer.documents import run_document
 from firstfault.cli.progress import case_progress
-from firstfault.cli.state import Json, State, print_json, state
-from firstfault.errors import InputError
+from firstfault.cli.state import Json, State, anywhere, print_json
 
 if TYPE_CHECKING:
     from firstfault.evaluate import RunStore
@@ -40,9 +39,10 @@ def eval_(
     from firstfault.evaluate import evaluate, read_cases, report
     from firstfault.evaluate import gate as gates
     from firstfault.evaluate.run import cost
+    from firstfault.files import write_text
 
     found = read_cases(cases)[:limit]
-    given = state(context)
+    given = anywhere(context)
     earlier = None if baseline is None else stored(given, baseline)[1]
     server = given.server()
     if server is not None:
@@ -76,7 +76,7 @@ def eval_(
         (markdown, report.markdown(run, judged, differences)),
     ):
         if path is not None:
-            _write(path, text)
+            write_text(path, text)
     if as_json:
         print_json(
             {**run_document(run), "gate": asdict(judged), "baseline": [asdict(one) for one in differences]}
@@ -99,7 +99,7 @@ def runs(
     from firstfault.cli import render_runs
     from firstfault.evaluate import gate as gates
 
-    given = state(context)
+    given = anywhere(context)
     if run_id is None:
         found = _newest(given, limit)
         if as_json:
@@ -123,7 +123,7 @@ def compare_runs(
     """Compare two runs case by case: paired differences, intervals, and the cases that flipped."""
     from firstfault.evaluate.compare import compare
 
-    given = state(context)
+    given = anywhere(context)
     earlier, results_before = stored(given, before)
     later, results_after = stored(given, after)
     differences = compare(results_before, results_after, given.config.settings.evaluate)
@@ -165,13 +165,6 @@ def _newest(given: State, limit: int) -> "list[Run]":
         return remote.runs(given.at_url(), limit)
     with _runs(given) as store:
         return list(store.newest(limit=limit))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
 
 
 def register(app: typer.Typer) -> None:

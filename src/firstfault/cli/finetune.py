@@ -1,13 +1,12 @@
 """`finetune`: check data, train an adapter, measure, gate and release it, find what went wrong."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.state import Json, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json, state
 
 if TYPE_CHECKING:
     from firstfault.finetune.doctor import Given
@@ -23,6 +22,9 @@ SchemaFile = Annotated[
     Path | None, typer.Option("--schema", help="JSON schema that every answer must satisfy.")
 ]
 Held = Annotated[Path | None, typer.Option("--validation", help="Held-out examples, never trained on.")]
+BaseModel = Annotated[
+    str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
+]
 Window = Annotated[int, typer.Option(min=64, help="Tokens of prompt and answer together.")]
 
 
@@ -95,7 +97,7 @@ def clean(
     """Mend what is plainly meant, drop what cannot be learnt from, and write a reason for each row."""
     from collections import Counter
 
-    from firstfault.errors import InputError
+    from firstfault.files import write_rows
     from firstfault.finetune import cleaning
     from firstfault.finetune.data import read_dataset, write_dataset
 
@@ -103,11 +105,7 @@ def clean(
     made = cleaning.clean(dataset, _given(context, validation, schema, context_window), drop=drop or ())
     write_dataset(made.rows, out)
     reasons = out.with_name(f"{out.name}.changes.jsonl")
-    try:
-        lines = [json.dumps(dataclasses.asdict(change), ensure_ascii=False) for change in made.changes]
-        reasons.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{reasons} cannot be written: {error.strerror}.", hint="Check the path.") from error
+    write_rows(reasons, map(dataclasses.asdict, made.changes))
     counts = Counter((change.action, change.check) for change in made.changes)
     if as_json:
         done = [{"action": action, "check": name, "rows": n} for (action, name), n in counts.items()]
@@ -156,6 +154,7 @@ def _documents(home: Path, collection: str) -> list[str]:
 
 
 Run = Annotated[str, typer.Argument(help="Training run; the beginning of its id will do, or last.")]
+Licence = Annotated[str, typer.Option(help="Licence of the data, for the model card.")]
 
 
 @group.command()
@@ -164,9 +163,7 @@ def train(
     data: Data,
     validation: Held = None,
     schema: SchemaFile = None,
-    model: Annotated[
-        str | None, typer.Option(help="Base model: a known name, a GGUF file, or a transformers folder.")
-    ] = None,
+    model: BaseModel = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A value of the recipe: name=value. Repeatable.")
     ] = None,
@@ -196,17 +193,12 @@ def train(
     from firstfault.finetune.data import read_dataset
     from firstfault.structured import read_schema
 
+    shared = state(context)
     extra.load("torch")
     from firstfault.finetune.train import plan
 
-    shared = state(context)
     home = shared.config.home
-    rows = read_dataset(data).rows
-    if validation is None:
-        apart = cleaning.split(rows)
-        rows, held = apart.training, apart.validation
-    else:
-        held = read_dataset(validation).rows
+    rows, held = cleaning.read_sides(data, validation)
     err = render.console(stderr=True)
     with case_progress("replay made by the base model", unit="texts", at_once=False) as bar:
         made = plan(
@@ -248,8 +240,9 @@ def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> 
     from firstfault.cli import render, render_finetune
     from firstfault.finetune import line
 
-    home = state(context).config.home
-    found = _run(context, run)
+    given = state(context)
+    home = given.config.home
+    found = _run(given, run)
     trainer = line.resume(home, found)
     before = found.record.get("points", ())
     with render_finetune.listener(render.console(stderr=True), before) as listen:
@@ -292,10 +285,10 @@ def bench(
     names = tuple(dict.fromkeys(name.strip() for name in (tasks or "").split(",") if name.strip()))
     if not names and (tasks_path is not None or limit is not None):
         raise InputError("No task is named.", hint="Name them: --tasks NAME,...")
-    home = state(context).config.home
+    given = state(context)
     with trial_progress("measuring") as told:
         wanted = Tasks(names=names, folder=tasks_path, limit=limit) if names else None
-        done = line.measure(home, _run(context, run), tasks=wanted, told=told)
+        done = line.measure(given.config.home, _run(given, run), tasks=wanted, told=told)
     if as_json:
         print_json({"run_id": done.id, "bench": done.record["bench"]})
         return
@@ -307,10 +300,12 @@ def gate(context: typer.Context, run: Run = "last", as_json: Json = False) -> No
     """Hold a run against every gate; exit 1 when one fails."""
     from firstfault.cli import render
     from firstfault.finetune import line
+    from firstfault.finetune.gates import gate as hold
     from firstfault.finetune.gates import passed
 
-    found = _run(context, run)
-    verdicts = line.judge(state(context).config.home, found)
+    given = anywhere(context)
+    found = _run(given, run)
+    verdicts = hold(found.record) if given.url is not None else line.judge(given.config.home, found)
     if as_json:
         print_json(
             {
@@ -336,22 +331,23 @@ def release(
     context: typer.Context,
     run: Run,
     name: Annotated[str, typer.Argument(help="Name of the adapter, e.g. tickets.")],
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    licence: Licence = "Not stated.",
     as_json: Json = False,
 ) -> None:
     """Make the adapter of a run the current release of a name, if every gate passes."""
     from firstfault.cli import remote
     from firstfault.finetune import line
 
-    client = state(context).server()
+    given = anywhere(context)
+    client = given.server()
     if client is not None:
         document = remote.release(client, run, name, licence=licence)
         _switched(document, client.url, as_json=as_json, word="now")
         return
-    found = _run(context, run)
-    made = line.release(state(context).config.home, found, name, licence=licence)
+    found = _run(given, run)
+    made = line.release(given.config.home, found, name, licence=licence)
     if as_json:
-        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
+        print_json(made.document())
         return
     typer.echo(f"{name} is {name}-{made.number} now ({made.digest[:12]}): {made.folder}")
     if line.asks_alike(found):
@@ -369,13 +365,14 @@ def export(
     context: typer.Context,
     run: Run,
     out: Annotated[Path, typer.Argument(help="A new folder.")],
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "Not stated.",
+    licence: Licence = "Not stated.",
     as_json: Json = False,
 ) -> None:
     """Copy what a run learnt for a server of your own, if every gate passes: PEFT adapter or full model."""
     from firstfault.finetune import line
 
-    made = line.export(state(context).config.home, _run(context, run), out, licence=licence)
+    given = state(context)
+    made = line.export(given.config.home, _run(given, run), out, licence=licence)
     if as_json:
         print_json({"folder": str(made)})
         return
@@ -396,8 +393,8 @@ def diagnose(
     from firstfault.cli.progress import trial_progress
     from firstfault.finetune import line
 
-    found = _run(context, run)
-    home = state(context).config.home
+    given = state(context) if trial else anywhere(context)
+    found, home = _run(given, run), given.config.home
     if trial:
         with trial_progress("short trainings") as told:
             made, tried = line.diagnose(home, found, trial=True, told=told)
@@ -414,19 +411,41 @@ def diagnose(
 @group.command()
 def runs(context: typer.Context, as_json: Json = False) -> None:
     """List training runs, newest first."""
+    given = anywhere(context)
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        found = remote.training_runs(given.at_url())
+    else:
+        found = _newest(given)
+    if as_json:
+        print_json(
+            {"runs": [{"id": row["run_id"], "at": row["at"], "status": row["status"]} for row in found]}
+        )
+        return
+    for row in found:
+        begun = f"{row['run_id']}  {row['at'][:19]}  {row['status']:<8}"
+        typer.echo(f"{begun}  {row['examples']:>6,} examples  {row['base']}")
+
+
+def _newest(given: State) -> list[dict[str, Any]]:
+    """The newest training runs of the home, as rows."""
     from firstfault.finetune.runs import open_runs
 
-    store = open_runs(state(context).config.home)
+    store = open_runs(given.config.home)
     try:
-        found = store.newest()
+        return [
+            {
+                "run_id": run.id,
+                "at": run.at,
+                "status": run.status,
+                "examples": run.record["data"]["training"],
+                "base": run.record["base"]["name"],
+            }
+            for run in store.newest()
+        ]
     finally:
         store.close()
-    if as_json:
-        print_json({"runs": [{"id": run.id, "at": run.at, "status": run.status} for run in found]})
-        return
-    for run in found:
-        number, model = run.record["data"]["training"], run.record["base"]["name"]
-        typer.echo(f"{run.id}  {run.at[:19]}  {run.status:<8}  {number:>6,} examples  {model}")
 
 
 @group.command()
@@ -434,7 +453,7 @@ def show(context: typer.Context, run: Run = "last", as_json: Json = False) -> No
     """Everything that was recorded about a training run, with its curves."""
     from firstfault.cli import render, render_finetune
 
-    found = _run(context, run)
+    found = _run(anywhere(context), run)
     if as_json:
         print_json({"run_id": found.id, "at": found.at, "status": found.status, **found.record})
         return
@@ -445,10 +464,15 @@ def show(context: typer.Context, run: Run = "last", as_json: Json = False) -> No
         render_finetune.measured(out, found)
 
 
-def _run(context: typer.Context, run: str) -> "TrainingRun":
+def _run(given: State, run: str) -> "TrainingRun":
+    """A training run: of the home, which may be read beside a server, or of the server at --url."""
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        return remote.training_run(given.at_url(), run)
     from firstfault.finetune.runs import open_runs
 
-    store = open_runs(state(context).config.home)
+    store = open_runs(given.config.home)
     try:
         return store.get(run)
     finally:
@@ -458,11 +482,17 @@ def _run(context: typer.Context, run: str) -> "TrainingRun":
 @group.command()
 def releases(context: typer.Context, name: str | None = None, as_json: Json = False) -> None:
     """List the releases of every adapter, newest first, and which one each name points to."""
-    from firstfault.finetune import list_releases
+    given = anywhere(context)
+    if given.url is not None:
+        from firstfault.cli import remote
 
-    found = list_releases(state(context).config.home, name)
+        found = remote.releases(given.at_url(), name)
+    else:
+        from firstfault.finetune import list_releases
+
+        found = list_releases(given.config.home, name)
     if as_json:
-        print_json({"releases": [{**dataclasses.asdict(one), "folder": str(one.folder)} for one in found]})
+        print_json({"releases": [one.document() for one in found]})
         return
     for one in found:
         mark = "●" if one.current else " "
@@ -483,13 +513,14 @@ def rollback(
     from firstfault.cli import remote
     from firstfault.finetune import rollback as back
 
-    client = state(context).server()
+    given = anywhere(context)
+    client = given.server()
     if client is not None:
         _switched(remote.rollback(client, name), client.url, as_json=as_json, word="again")
         return
-    made = back(state(context).config.home, name)
+    made = back(given.config.home, name)
     if as_json:
-        print_json({**dataclasses.asdict(made), "folder": str(made.folder)})
+        print_json(made.document())
         return
     typer.echo(f"{name} is {name}-{made.number} of {made.at[:19]} again ({made.digest[:12]})")
 

@@ -7,7 +7,7 @@ import typer
 from firstfault.answer.documents import fix_document
 from firstfault.cli.evaluate import stored
 from firstfault.cli.progress import case_progress, trial_progress
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ def fix(
     from firstfault.config import DEFAULT_FILE
     from firstfault.diagnose.apply import apply, discard_shadow, require_writable
 
-    given = state(context)
+    given = anywhere(context)
     server = given.server()
     if server is not None:
         _through(given, server, run, budget, apply_=apply_, as_json=as_json)
         return
+    from firstfault.monitor.incidents import note_trials
+
     file = given.file or DEFAULT_FILE
     if apply_:
         require_writable(file)
@@ -47,7 +49,7 @@ def fix(
         found, results = stored(given, run)
         diagnosis = _diagnosis(app, found, results)
         report = _trials(app, found, results, diagnosis, budget)
-    _note(given, report)
+    note_trials(given.config.home, given.collection, report.trials)
     applied = None
     if apply_ and (report.patch or report.repairs):
         applied = apply(report, given.config, file, name)
@@ -59,16 +61,6 @@ def fix(
     from firstfault.cli import render_fix
 
     render_fix.report(report, diagnosis, applied, given.config)
-
-
-def _note(given: State, report: "FixReport") -> None:
-    """What was tried belongs to the incident that is open."""
-    from firstfault.collection.database import connect
-    from firstfault.monitor.incidents import note_trials
-
-    engine = connect(given.config.home)
-    note_trials(engine, given.collection, report.trials)
-    engine.dispose()
 
 
 def _through(

@@ -1,8 +1,7 @@
 """`format`: drift of structured answers over traces, and training data held against a schema."""
 
-import json
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,28 +81,22 @@ def check(
 
 
 def _write(made: "Coverage", out: Path) -> None:
-    from firstfault.errors import InputError
+    from firstfault.files import write_rows
 
-    lines = [
-        json.dumps({"path": one.case.path, "shows": one.case.kind, "output": one.value}, ensure_ascii=False)
-        for one in made.candidates
-    ]
-    try:
-        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}.", hint="Check the path.") from error
-    typer.echo(f"{len(lines)} candidates → {out}", err=True)
+    rows = [{"path": one.case.path, "shows": one.case.kind, "output": one.value} for one in made.candidates]
+    write_rows(out, rows)
+    typer.echo(f"{len(rows)} candidates → {out}", err=True)
 
 
 def _since(text: str | None) -> str | None:
     """A time in UTC as traces write it, from `12h`, `7d` or an ISO 8601 time."""
+    from firstfault.diagnose.diagnosis import span_of_time
     from firstfault.errors import InputError
 
     if text is None:
         return None
-    units = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-    if text[:-1].isdigit() and text[-1:] in units:
-        moment = datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    if text[-1:].isalpha() and text[:-1].isdecimal():
+        moment = datetime.now(UTC) - span_of_time(text)
     else:
         try:
             moment = datetime.fromisoformat(text).astimezone(UTC)

@@ -2,13 +2,12 @@
 
 import time
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json, state
 from firstfault.errors import FirstfaultError, InputError
 
 if TYPE_CHECKING:
@@ -16,38 +15,52 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from firstfault.monitor import IncidentStore
+    from firstfault.monitor import Entry, Incident, IncidentStore
     from firstfault.monitor.alerts import Alert
     from firstfault.monitor.explain import Explanation
 
+DAY = "1d"
 Span = Annotated[str, typer.Option("--since", help="The window: 30m, 1h, 7d, ...")]
 
 
 def monitor(
     context: typer.Context,
     since: Span = "1h",
-    baseline: Annotated[str, typer.Option(help="The time before it that is compared with.")] = "1d",
+    baseline: Annotated[str, typer.Option(help="The time before it that is compared with.")] = DAY,
     model: Annotated[str | None, typer.Option(help="Only requests to this model.")] = None,
     adapter: Annotated[str | None, typer.Option(help="Only requests with this adapter.")] = None,
     key: Annotated[str | None, typer.Option(help="Only requests with this API key.")] = None,
     as_json: Json = False,
 ) -> None:
     """One row a stage: state, trend, latency. Exit 1 when a stage fails."""
+    from firstfault.diagnose.diagnosis import span_of_time
     from firstfault.monitor import AlertStore, Readings, Slice, health
 
-    given = state(context)
-    engine = _engine(given)
-    readings = Readings(engine)
-    _catch_up(given, readings)
-    found = health(
-        readings,
-        given.config.settings,
-        slice_=Slice(collection=given.collection, model=model, adapter=adapter, key=key),
-        window=span(since),
-        baseline=span(baseline),
-        alerts=[alert.verdict() for alert in AlertStore(engine).current(given.collection)],
-    )
-    engine.dispose()
+    given = anywhere(context)
+    window = span_of_time(since)
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        if key is not None or baseline != DAY:
+            raise InputError(
+                f"The server at {given.url} takes no --key and no --baseline.",
+                hint="Leave them out, or run it on the machine of that server.",
+            )
+        hours = window.total_seconds() / 3600
+        found = remote.health(given.at_url(), hours=hours, model=model, adapter=adapter)
+    else:
+        engine = _engine(given)
+        readings = Readings(engine)
+        _catch_up(given, readings)
+        found = health(
+            readings,
+            given.config.settings,
+            slice_=Slice(collection=given.collection, model=model, adapter=adapter, key=key),
+            window=window,
+            baseline=span_of_time(baseline),
+            alerts=[alert.verdict() for alert in AlertStore(engine).current(given.collection)],
+        )
+        engine.dispose()
     if as_json:
         print_json(asdict(found))
     else:
@@ -156,35 +169,27 @@ def incident(
 ) -> None:
     """What broke first, how that is known, what was done: an incident, or the list of them."""
     from firstfault.cli import render_monitor
-    from firstfault.monitor import AlertStore, IncidentStore, postmortem
+    from firstfault.monitor import postmortem
 
-    given = state(context)
-    engine = _engine(given)
-    store = IncidentStore(engine)
-    try:
-        if incident_id is None:
-            if note or tried or markdown:
-                raise InputError("Which incident?", hint='Give its id, or "last".')
-            found = store.newest()
-            if as_json:
-                print_json({"incidents": [asdict(one) for one in found]})
-            else:
-                render_monitor.incidents(found)
-            return
-        one = store.get(incident_id)
-        if note:
-            store.note(one.id, "note", note)
-        if tried:
-            store.note(one.id, "fix", tried)
-        timeline, own = store.timeline(one.id), AlertStore(engine).of_incident(one.id)
-    finally:
-        engine.dispose()
+    given = anywhere(context)
+    if incident_id is None:
+        if note or tried or markdown:
+            raise InputError("Which incident?", hint='Give its id, or "last".')
+        found = _newest(given)
+        if as_json:
+            print_json({"incidents": [asdict(one) for one in found]})
+        else:
+            render_monitor.incidents(found)
+        return
+    one, timeline, own = _story(given, incident_id, note=note, tried=tried)
     if markdown is not None:
         text = postmortem(one, timeline, own)
         if str(markdown) == "-":
             print(text)
         else:
-            _write(markdown, text)
+            from firstfault.files import write_text
+
+            write_text(markdown, text)
             typer.echo(f"written to {markdown}", err=True)
     elif as_json:
         document: dict[str, Any] = asdict(one)
@@ -195,6 +200,49 @@ def incident(
         render_monitor.incident(one, timeline, own)
 
 
+def _newest(given: State) -> "list[Incident]":
+    """Incidents: of the home, which may be read beside a server, or of the server at --url."""
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        return remote.incidents(given.at_url())
+    from firstfault.monitor import IncidentStore
+
+    engine = _engine(given)
+    try:
+        return IncidentStore(engine).newest()
+    finally:
+        engine.dispose()
+
+
+def _story(
+    given: State, incident_id: str, *, note: str | None, tried: str | None
+) -> "tuple[Incident, list[Entry], list[Alert]]":
+    """An incident with its timeline and its alerts, after what is to be noted; see `_newest`."""
+    if given.url is not None:
+        from firstfault.cli import remote
+
+        if note or tried:
+            raise InputError(
+                f"The server at {given.url} takes no notes from the command line.",
+                hint="Write it on the page of the incident, or run it on the machine of that server.",
+            )
+        return remote.incident(given.at_url(), incident_id)
+    from firstfault.monitor import AlertStore, IncidentStore
+
+    engine = _engine(given)
+    store = IncidentStore(engine)
+    try:
+        one = store.get(incident_id)
+        if note:
+            store.note(one.id, "note", note)
+        if tried:
+            store.note(one.id, "fix", tried)
+        return one, store.timeline(one.id), AlertStore(engine).of_incident(one.id)
+    finally:
+        engine.dispose()
+
+
 def feedback(
     context: typer.Context,
     trace_id: Annotated[str, typer.Argument(metavar="TRACE", help="Id of the request, or how it begins.")],
@@ -203,34 +251,28 @@ def feedback(
     as_json: Json = False,
 ) -> None:
     """Keep what a user thought of an answer; it weighs in alerts and spot checks."""
+    given = anywhere(context)
+    if given.url is not None:
+        body = {"trace_id": trace_id, "verdict": verdict, "note": note}
+        made = given.at_url().post("/feedback", body)
+    else:
+        made = _give_feedback(given, trace_id, verdict, note)
+    if as_json:
+        print_json(made)
+    else:
+        print(f"kept: {made['verdict']} on {made['trace_id']}")
+
+
+def _give_feedback(given: State, trace_id: str, verdict: str, note: str) -> dict[str, Any]:
     from firstfault.monitor import Readings
 
-    given = state(context)
     with given.traces() as store:
         trace = store.get(trace_id)
     engine = _engine(given)
     try:
-        made = Readings(engine).give_feedback(trace.id, verdict, note)
+        return asdict(Readings(engine).give_feedback(trace.id, verdict, note))
     finally:
         engine.dispose()
-    if as_json:
-        print_json(asdict(made))
-    else:
-        print(f"kept: {made.verdict} on {made.trace_id}")
-
-
-def span(text: str) -> timedelta:
-    """A span of time like 30m, 1h or 7d.
-
-    Raises:
-        InputError: it is none.
-    """
-    from firstfault.diagnose.diagnosis import MOST_UNITS, UNITS
-
-    unit = UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < MOST_UNITS:
-        raise InputError(f"{text!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
-    return timedelta(**{unit: int(text[:-1])})
 
 
 def _engine(given: State) -> "Engine":
@@ -259,13 +301,6 @@ def _explain(given: State, collection: str, alerts: "Sequence[Alert]", began: st
             return explain(app, alerts, began=began)
     except FirstfaultError as error:
         return replace(pointed_to(alerts), note=f"Not diagnosed: {error}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Give another file.") from None
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from firstfault.cli.progress import case_progress
-from firstfault.cli.state import Json, State, print_json, state
+from firstfault.cli.state import Json, State, anywhere, print_json
 
 if TYPE_CHECKING:
     from firstfault.monitor import Incident
@@ -19,15 +19,17 @@ def prove(
     as_json: Json = False,
 ) -> None:
     """Try fixes for an incident and prove them on questions that were answered well before it began."""
-    given = state(context)
-    incident = _incident(given, incident_id)
+    given = anywhere(context)
     client = given.server()
     if client is not None:
-        job = client.post(f"/incidents/{incident.id}/prove", {})
-        document = client.finished(job)
+        from firstfault.cli import remote
+
+        incident, _, _ = remote.incident(client, incident_id)
+        document = client.finished(client.post(f"/incidents/{incident.id}/prove", {}))
     else:
         from dataclasses import replace
 
+        incident = _incident(given, incident_id)
         from firstfault.monitor.proof import prove as run
 
         with (

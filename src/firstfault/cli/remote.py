@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from firstfault.cli.state import print_json
 
 if TYPE_CHECKING:
+    from firstfault.finetune import Release
+    from firstfault.finetune.runs import TrainingRun
+    from firstfault.monitor import Alert, Entry, Health, Incident
     from firstfault.serve.client import Client
     from firstfault.types import Case, CaseResult, Diagnosis, Run, Trace
 
@@ -161,6 +164,71 @@ def gc(client: "Client", keep_days: int | None) -> Any:
     """`gc --json`."""
     body = {"keep_days": keep_days, "collection": client.collection}
     return client.finished(client.post("/gc", body))
+
+
+def health(client: "Client", *, hours: float, model: str | None, adapter: str | None) -> "Health":
+    """`monitor`, held against the day before."""
+    from pydantic import TypeAdapter
+
+    from firstfault.monitor import Health
+
+    wanted = {"collection": client.collection, "hours": hours, "model": model, "adapter": adapter}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return TypeAdapter(Health).validate_python(client.get("/monitor", **given))
+
+
+def incidents(client: "Client") -> "list[Incident]":
+    """`incident` without an id."""
+    from pydantic import TypeAdapter
+
+    from firstfault.monitor import Incident
+
+    return TypeAdapter(list[Incident]).validate_python(client.get("/incidents")["incidents"])
+
+
+def incident(client: "Client", incident_id: str) -> "tuple[Incident, list[Entry], list[Alert]]":
+    """An incident that the server keeps, its timeline and its alerts; "last" is the newest."""
+    from urllib.parse import quote
+
+    from pydantic import TypeAdapter
+
+    from firstfault.monitor import Alert, Entry, Incident
+
+    document = client.get(f"/incidents/{quote(incident_id, safe='')}")
+    timeline = TypeAdapter(list[Entry]).validate_python(document.pop("timeline"))
+    alerts = TypeAdapter(list[Alert]).validate_python(document.pop("alerts"))
+    return TypeAdapter(Incident).validate_python(document), timeline, alerts
+
+
+def training_runs(client: "Client") -> list[dict[str, Any]]:
+    """`finetune runs`: rows of `run_id`, `at`, `status`, `examples`, `base`, and more."""
+    rows: list[dict[str, Any]] = client.get("/finetunes")["finetunes"]
+    return rows
+
+
+def training_run(client: "Client", run_id: str) -> "TrainingRun":
+    """`finetune show`: a training run that the server keeps; its folder is there, in the server's home."""
+    from urllib.parse import quote
+
+    from firstfault.collection.adapters import FOLDER
+    from firstfault.finetune.runs import TrainingRun
+
+    document = client.get(f"/finetunes/{quote(run_id, safe='')}")
+    for made_there in ("gates", "diagnosis", "releases"):
+        del document[made_there]
+    run_id, at, status = (document.pop(name) for name in ("run_id", "at", "status"))
+    folder = Path(FOLDER, "runs", run_id)
+    return TrainingRun(id=run_id, at=at, status=status, folder=folder, record=document)
+
+
+def releases(client: "Client", name: str | None) -> "tuple[Release, ...]":
+    """`finetune releases`."""
+    from pydantic import TypeAdapter
+
+    from firstfault.finetune import Release
+
+    found = TypeAdapter(tuple[Release, ...]).validate_python(client.get("/releases")["releases"])
+    return tuple(one for one in found if name is None or one.name == name)
 
 
 def release(client: "Client", run: str, name: str, *, licence: str) -> dict[str, Any]:

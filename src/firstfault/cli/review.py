@@ -35,11 +35,11 @@ def review(
     """Judge sentences one after the other: s supported, u unsupported, ? unsure, n note, q quit."""
     if context.invoked_subcommand is not None:
         return
+    given = state(context)
     if not sys.stdin.isatty():
         raise InputError(
             "Reviewing needs a keyboard.", hint="In scripts: firstfault review draw, status, label, export."
         )
-    given = state(context)
     name = reviewer or getpass.getuser()
     reviews = _reviews(given)
     waiting = reviews.queue(name, collection=given.collection, second=second)
@@ -128,14 +128,13 @@ def export(
     )
     if not rows:
         raise InputError("No sentence is reviewed yet.", hint="Review some: firstfault review")
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if str(out) == "-":
-        print(text, end="")
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}.", hint="Give another file.") from None
+    from firstfault.files import write_rows
+
+    write_rows(out, rows)
     command = f"firstfault verify calibrate {out}" if kind == "calibration" else f"firstfault eval {out}"
     print(f"{len(rows)} written to {out}; next: {command}", file=sys.stderr)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from firstfault.cli.state import pairs, state
+from firstfault.cli.state import anywhere, pairs, state
 from firstfault.config import Config, load
 
 
@@ -50,7 +50,7 @@ def mcp(
     from firstfault.serve.mcp import LocalBackend, RemoteBackend, build
 
     logs.configure()
-    given = state(context)
+    given = anywhere(context)
     remote = given.server()
     with ExitStack() as stack:
         if remote is not None:

@@ -180,7 +180,22 @@ def _closing(opened: _Opened, home: Path, *, looks: bool) -> Iterator[_Opened]:
 
 
 def state(context: typer.Context) -> State:
-    """The global options of a command."""
+    """The global options of a command that works on the home of this machine.
+
+    Raises:
+        InputError: --url names a server, which the command would pass over.
+    """
+    given = anywhere(context)
+    if given.url is not None:
+        raise InputError(
+            f"`{context.command_path}` works on the home of this machine, and --url names {given.url}.",
+            hint="Leave --url out, or run it on the machine of that server.",
+        )
+    return given
+
+
+def anywhere(context: typer.Context) -> State:
+    """The global options of a command that a server can answer as well: see `State.server` and `at_url`."""
     assert isinstance(context.obj, State)
     return context.obj
 
@@ -190,6 +205,3 @@ def print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-Register = Callable[[typer.Typer], None]

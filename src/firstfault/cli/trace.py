@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from firstfault.answer.documents import replay_document, trace_row
-from firstfault.cli.state import Json, pairs, print_json, state
+from firstfault.cli.state import Json, anywhere, pairs, print_json
 
 TraceId = Annotated[str, typer.Argument(help="A trace id, or enough of its beginning.")]
 
@@ -15,7 +15,7 @@ def trace(context: typer.Context, trace_id: TraceId, as_json: Json = False) -> N
     from firstfault.cli import render
     from firstfault.trace import as_dict
 
-    given = state(context)
+    given = anywhere(context)
     if given.url is not None:
         from firstfault.cli import remote
 
@@ -37,7 +37,7 @@ def traces(
     """List the newest requests."""
     from firstfault.cli import render
 
-    given = state(context)
+    given = anywhere(context)
     if given.url is not None:
         from firstfault.cli import remote
 
@@ -64,13 +64,13 @@ def replay(
     from firstfault.cli import render
 
     changed = pairs(changes or (), "--set")
-    server = state(context).server()
+    server = anywhere(context).server()
     if server is not None:
         from firstfault.cli import remote
 
         document, before, after = remote.replay(server, trace_id, changed, where)
     else:
-        with state(context).application() as app:
+        with anywhere(context).application() as app:
             before = app.traces.get(trace_id)
             after = app.replay(before, changed, where=where)
         document = replay_document(before, after)

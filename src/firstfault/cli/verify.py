@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from firstfault.cli.state import Json, State, print_json
+from firstfault.cli.state import Json, print_json, state
 from firstfault.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ app = typer.Typer(
 )
 
 
-def _state(context: typer.Context) -> State:
-    found = context.find_object(State)
-    return found or State(home=None, file=None, overrides=(), collection="default")
-
-
 @app.command()
 def check(
     context: typer.Context,
@@ -61,7 +56,7 @@ def check(
     from firstfault.verify import open_verifier, split_claims
     from firstfault.verify.judge import JudgeVerifier
 
-    config = _state(context).config
+    config = state(context).config
     verifier = open_verifier(config.settings.verifier, home=config.home)
     if not files:
         raise InputError("There is no context.", hint="Give one: --context FILE.")
@@ -113,7 +108,7 @@ def calibrate(
     from firstfault.verify.opening import CALIBRATION, open_local
     from firstfault.verify.recalibrate import read_labels, recalibrate
 
-    home = _state(context).config.home
+    home = state(context).config.home
     verifier: LocalVerifier = open_local(home)
     found = recalibrate(verifier, read_labels(labels), fitted_on=labels.name)
     target = out or home / CALIBRATION

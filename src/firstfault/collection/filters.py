@@ -7,7 +7,6 @@ the field satisfies no comparison, hence every `not` of one; `a != b` is `not a 
 an order: `published >= "2024-01-01"` compares points in time (see `dates`), `=` texts as they stand.
 """
 
-import difflib
 import math
 import operator
 import re
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from firstfault.collection.dates import moment
-from firstfault.errors import InputError
+from firstfault.errors import InputError, did_you_mean
 from firstfault.types import Metadata, Scalar
 
 FieldKind = Literal["text", "number", "boolean", "date"]
@@ -381,6 +380,5 @@ def _suggest(field: str, known: Mapping[str, Set[FieldKind]]) -> str:
     if not known:
         return "No document has metadata: give some with --meta key=value, front matter or JSONL."
     names = sorted(known)
-    close = difflib.get_close_matches(field, names, n=1, cutoff=0.6)
     listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return (f"Did you mean '{close[0]}'? " if close else "") + f"There are: {listed}."
+    return f"{did_you_mean(field, names, '')} There are: {listed}.".lstrip()

@@ -14,18 +14,9 @@ from typing import Any
 import numpy as np
 import qdrant_edge as engine
 
+from firstfault.collection.conditions import Terms, condition, valid_at
 from firstfault.collection.database import storage_error
-from firstfault.collection.filters import (
-    And,
-    AnyOf,
-    Compare,
-    FieldKind,
-    Filter,
-    Not,
-    Operator,
-    Or,
-    compared_as,
-)
+from firstfault.collection.filters import FieldKind, Filter
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
 from firstfault.collection.layout import (
     DENSE,
@@ -34,15 +25,13 @@ from firstfault.collection.layout import (
     SPARSE,
     path_of,
     payload_of,
-    stored,
 )
 from firstfault.collection.lexical import SparseVector
 from firstfault.config import IndexConfig
 from firstfault.errors import StorageError
 from firstfault.models.embedder import FloatArray
-from firstfault.types import Candidate, Scalar
+from firstfault.types import Candidate
 
-_EXACT_BELOW_KB = EXACT_BELOW_KB
 _SPARE_BYTES = 96 * 2**20
 """Free space below which nothing is written: the engine maps its files, and a full disk would kill it."""
 
@@ -50,6 +39,9 @@ _MAPPED: Mapping[str, Any] = {"enable_hnsw": False, "memory": engine.Memory.Cach
 """For indexes of the payload: mapped from disk, which opens several times faster than held in memory, and
 without graphs of their own, which would take as long to build as the main one."""
 
+_TERMS = Terms(
+    filter=engine.Filter, field=engine.FieldCondition, match=engine.MatchValue, range=engine.RangeFloat
+)
 _RETIRED = engine.Filter(must=[engine.FieldCondition("live", match=engine.MatchValue(0))])
 
 
@@ -93,7 +85,7 @@ class EdgeIndex:
         parameters = engine.SearchParams(hnsw_ef=max(ef, limit), exact=exact)
         if version is None and not self._retired:
             return self._query(query, [], where, limit, parameters)  # a third of the time was this condition
-        return self._query(query, _valid(version), where, limit, parameters)
+        return self._query(query, valid_at(version, _TERMS), where, limit, parameters)
 
     def sparse(
         self, vector: SparseVector, *, where: Filter | None, version: int | None, limit: int
@@ -102,7 +94,7 @@ class EdgeIndex:
         if not vector.indices:
             return []
         query = engine.Query.Nearest(engine.SparseVector(vector.indices, vector.values), using=SPARSE)
-        valid = _valid(version)
+        valid = valid_at(version, _TERMS)
         parameters = engine.SearchParams(idf=engine.IdfParams(corpus=engine.Filter(must=valid)))
         return self._query(query, valid, where, limit, parameters)
 
@@ -193,7 +185,7 @@ class EdgeIndex:
     def _query(
         self, query: Any, valid: list[Any], where: Filter | None, limit: int, parameters: Any
     ) -> list[Candidate]:
-        conditions = valid if where is None else [*valid, _condition(where)]
+        conditions = valid if where is None else [*valid, condition(where, _TERMS)]
         only = engine.Filter(must=conditions) if conditions else None
         request = engine.QueryRequest(limit=limit, query=query, filter=only, params=parameters)
         with self._engine():
@@ -241,49 +233,9 @@ def _config(dimension: int, settings: IndexConfig) -> Any:
         hnsw_config=engine.HnswIndexConfig(
             m=settings.hnsw_m,
             ef_construct=settings.hnsw_ef_construct,
-            full_scan_threshold=_EXACT_BELOW_KB,
+            full_scan_threshold=EXACT_BELOW_KB,
         ),
-        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=_EXACT_BELOW_KB),
+        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=EXACT_BELOW_KB),
         id_tracker_memory=engine.Memory.Cached,
         wal_enabled=False,
     )
-
-
-def _valid(version: int | None) -> list[Any]:
-    if version is None:
-        return [engine.FieldCondition("live", match=engine.MatchValue(1))]
-    return [
-        engine.FieldCondition("from", range=engine.RangeFloat(lte=version)),
-        engine.FieldCondition("to", range=engine.RangeFloat(gt=version)),
-    ]
-
-
-def _condition(where: Filter) -> Any:
-    """The engine's filter with the meaning of `filters.admits`."""
-    match where:
-        case Compare():
-            return _compare(where.field, where.operator, where.value)
-        case AnyOf():
-            return engine.Filter(should=[_compare(where.field, "=", value) for value in where.values])
-        case Not():
-            return engine.Filter(must_not=[_condition(where.part)])
-        case And():
-            return engine.Filter(must=[_condition(part) for part in where.parts])
-        case Or():
-            return engine.Filter(should=[_condition(part) for part in where.parts])
-
-
-def _compare(field: str, operator: Operator, value: Scalar) -> Any:
-    kind = compared_as(operator, value)
-    path = path_of(field, kind)
-    wanted = stored(value, kind)
-    if isinstance(wanted, str):
-        return engine.FieldCondition(path, match=engine.MatchValue(wanted))
-    bounds = {
-        "=": {"gte": wanted, "lte": wanted},
-        "<": {"lt": wanted},
-        "<=": {"lte": wanted},
-        ">": {"gt": wanted},
-        ">=": {"gte": wanted},
-    }
-    return engine.FieldCondition(path, range=engine.RangeFloat(**bounds[operator]))

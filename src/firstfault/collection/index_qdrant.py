@@ -13,18 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from firstfault.collection.filters import (
-    And,
-    AnyOf,
-    Compare,
-    FieldKind,
-    Filter,
-    Not,
-    Operator,
-    Or,
-    compared_as,
-    values_of,
-)
+from firstfault.collection.conditions import Terms, condition, valid_at
+from firstfault.collection.filters import FieldKind, Filter, values_of
 from firstfault.collection.index import FOREVER, IndexInfo, Point, Span
 from firstfault.collection.layout import (
     DENSE,
@@ -33,7 +23,6 @@ from firstfault.collection.layout import (
     SPARSE,
     path_of,
     payload_of,
-    stored,
     text_of,
 )
 from firstfault.collection.lexical import SparseVector
@@ -48,7 +37,7 @@ from firstfault.errors import (
     StorageError,
 )
 from firstfault.models.embedder import FloatArray
-from firstfault.types import Candidate, Scalar
+from firstfault.types import Candidate
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -161,7 +150,7 @@ class QdrantIndex:
             return []
         from qdrant_client import models
 
-        population = models.Filter(must=_valid(version))
+        population = models.Filter(must=valid_at(version, _terms()))
         parameters = models.SearchParams(idf=models.IdfCorpusParams(corpus=population))
         query = models.SparseVector(indices=vector.indices, values=vector.values)
         return self._query(query, SPARSE, where=where, version=version, limit=limit, parameters=parameters)
@@ -185,7 +174,7 @@ class QdrantIndex:
                     )
                     for point in group[start : start + _BATCH]
                 ]
-                self._write(
+                self._call(
                     partial(self._client.upsert, self.name, records, wait=True, shard_key_selector=shard)
                 )
 
@@ -193,7 +182,7 @@ class QdrantIndex:
         """See `Index.retire`."""
         payload = {"live": int(valid_to == FOREVER), "to": valid_to}
         for shard, group in self._shards_of(keys).items():
-            self._write(
+            self._call(
                 partial(
                     self._client.set_payload,
                     self.name,
@@ -207,7 +196,7 @@ class QdrantIndex:
     def delete(self, keys: Sequence[int]) -> None:
         """See `Index.delete`."""
         for shard, group in self._shards_of(keys).items():
-            self._write(partial(self._client.delete, self.name, group, wait=True, shard_key_selector=shard))
+            self._call(partial(self._client.delete, self.name, group, wait=True, shard_key_selector=shard))
 
     def ensure_fields(self, fields: Iterable[tuple[str, FieldKind]]) -> None:
         """See `Index.ensure_fields`."""
@@ -259,7 +248,7 @@ class QdrantIndex:
 
     def drop(self) -> None:
         """Delete the collection in the cluster."""
-        self._write(lambda: self._client.delete_collection(self.name))
+        self._call(lambda: self._client.delete_collection(self.name))
 
     def _create(self, dimension: int, settings: IndexConfig) -> None:
         from qdrant_client import models
@@ -307,7 +296,7 @@ class QdrantIndex:
             self._index_field(key, models.IntegerIndexParams(type=_INTEGER, lookup=False, range=True))
 
     def _index_field(self, path: str, schema: Any) -> None:
-        self._write(lambda: self._client.create_payload_index(self.name, path, schema, wait=True))
+        self._call(lambda: self._client.create_payload_index(self.name, path, schema, wait=True))
 
     def _query(
         self,
@@ -321,9 +310,10 @@ class QdrantIndex:
     ) -> list[Candidate]:
         from qdrant_client import models
 
-        conditions = _valid(version)
+        terms = _terms()
+        conditions = valid_at(version, terms)
         if where is not None:
-            conditions.append(_condition(where))
+            conditions.append(condition(where, terms))
         found = self._call(
             lambda: self._client.query_points(
                 self.name,
@@ -412,9 +402,6 @@ class QdrantIndex:
     def _info(self) -> Any:
         return self._call(lambda: self._client.get_collection(self.name))
 
-    def _write(self, request: Callable[[], object]) -> None:
-        self._call(request)
-
     def _call(self, request: Callable[[], _T], *, tolerated: int | None = None) -> _T:
         """Send a request, again where the network lost it.
 
@@ -488,47 +475,9 @@ def _quantization(settings: IndexConfig) -> Any:
     return None
 
 
-def _valid(version: int | None) -> list[Any]:
+def _terms() -> Terms:
     from qdrant_client import models
 
-    if version is None:
-        return [models.FieldCondition(key="live", match=models.MatchValue(value=1))]
-    return [
-        models.FieldCondition(key="from", range=models.Range(lte=version)),
-        models.FieldCondition(key="to", range=models.Range(gt=version)),
-    ]
-
-
-def _condition(where: Filter) -> Any:
-    """The engine's filter with the meaning of `filters.admits`."""
-    from qdrant_client import models
-
-    match where:
-        case Compare():
-            return _compare(where.field, where.operator, where.value)
-        case AnyOf():
-            return models.Filter(should=[_compare(where.field, "=", value) for value in where.values])
-        case Not():
-            return models.Filter(must_not=[_condition(where.part)])
-        case And():
-            return models.Filter(must=[_condition(part) for part in where.parts])
-        case Or():
-            return models.Filter(should=[_condition(part) for part in where.parts])
-
-
-def _compare(field: str, operator: Operator, value: Scalar) -> Any:
-    from qdrant_client import models
-
-    kind = compared_as(operator, value)
-    path = path_of(field, kind)
-    wanted = stored(value, kind)
-    if isinstance(wanted, str):
-        return models.FieldCondition(key=path, match=models.MatchValue(value=wanted))
-    bounds = {
-        "=": {"gte": wanted, "lte": wanted},
-        "<": {"lt": wanted},
-        "<=": {"lte": wanted},
-        ">": {"gt": wanted},
-        ">=": {"gte": wanted},
-    }
-    return models.FieldCondition(key=path, range=models.Range(**bounds[operator]))
+    return Terms(
+        filter=models.Filter, field=models.FieldCondition, match=models.MatchValue, range=models.Range
+    )

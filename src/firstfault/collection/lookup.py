@@ -33,7 +33,7 @@ def find(
         rows = connection.execute(query).all()
     rows = [row for row in rows if row.id == given] or list(rows)
     if not rows or not given:
-        raise InputError(f"No {what} '{given}'.", hint=f"`{listed_by}` lists them.")
+        raise InputError(f"No {what} '{given[:80]}'.", hint=f"`{listed_by}` lists them.")
     if len(rows) > 1:
         raise InputError(
             f"Several {what}s begin with '{given}': {', '.join(row.id for row in rows)}.",

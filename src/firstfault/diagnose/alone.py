@@ -5,6 +5,7 @@ format, or on retrieval being off; that is verified by asking again with retriev
 """
 
 from firstfault.diagnose.answering import Answering, Unsure
+from firstfault.diagnose.blaming import blame
 from firstfault.diagnose.formatting import formatting
 from firstfault.diagnose.probes import Patch, Probes
 from firstfault.diagnose.wording import quoted
@@ -49,12 +50,5 @@ def alone(probes: Probes, case: Case, trace: Trace) -> Blame | Unsure | str | No
         evidence += "; a search finds the evidence, and whether the answer is then right was not shown."
     else:
         evidence += "; a search does not find all of the evidence either."
-    return Blame(
-        case_id=case.id,
-        trace_id=trace.id,
-        stage=Stage.FILTER,
-        cause="retrieval_off",
-        verified=recovered,
-        evidence=evidence,
-        patch=SWITCH_ON if recovered else {},
-    )
+    patch = SWITCH_ON if recovered else None
+    return blame(case, trace, Stage.FILTER, "retrieval_off", evidence, verified=recovered, patch=patch)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from firstfault.config import AnswerConfig
+from firstfault.diagnose.blaming import Walk
 from firstfault.diagnose.probes import DEPTH, Patch, Probes
 from firstfault.diagnose.ranking import SAME_VECTOR
 from firstfault.diagnose.wording import place, quoted
@@ -43,13 +44,11 @@ FLAKY = "flaky"
 """In place of a blame: the same request gave another answer the second time."""
 
 
-class Answering:
+class Answering(Walk):
     """One answer against what it should have been."""
 
     def __init__(self, probes: Probes, case: Case, trace: Trace, golds: Sequence[Gold]) -> None:
-        self.probes = probes
-        self.case = case
-        self.trace = trace
+        super().__init__(probes, case, trace)
         self.golds = golds
         self.verifier: Verifier = probes.app.verifier(probes.settings(trace).verifier)
 
@@ -280,24 +279,6 @@ class Answering:
             return None
         evidence = f"{rival[0].chunk.document_id} says {quoted(rival[1])}, and the answer follows it."
         return self._found(Stage.PACK, "conflicting_sources", evidence, False)
-
-    def _found(
-        self,
-        stage: Stage,
-        cause: str,
-        evidence: str,
-        verified: bool,
-        patch: Patch | None = None,
-    ) -> Blame:
-        return Blame(
-            case_id=self.case.id,
-            trace_id=self.trace.id,
-            stage=stage,
-            cause=cause,
-            verified=verified,
-            evidence=evidence,
-            patch=patch or {},
-        )
 
 
 def same_subject(one: str, other: str) -> bool:

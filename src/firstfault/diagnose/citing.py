@@ -5,6 +5,7 @@ In: a trace with a right answer. Out: the blame, from what the checker found in 
 
 from collections import Counter
 
+from firstfault.diagnose.blaming import blame
 from firstfault.diagnose.wording import quoted
 from firstfault.stages import Stage
 from firstfault.types import Blame, Case, Trace
@@ -36,11 +37,5 @@ def citing(case: Case, trace: Trace) -> Blame | None:
         any(citation.number in claim.citations for citation in trace.answer.citations)
         for claim in trace.answer.claims
     )
-    return Blame(
-        case_id=case.id,
-        trace_id=trace.id,
-        stage=Stage.CITE,
-        cause=cause,
-        verified=repaired,
-        evidence=seen[cause] + (" The checker put it right." if repaired else ""),
-    )
+    evidence = seen[cause] + (" The checker put it right." if repaired else "")
+    return blame(case, trace, Stage.CITE, cause, evidence, verified=repaired)

@@ -7,6 +7,7 @@ the search began; None when a chunk holds it whole.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from firstfault.diagnose.blaming import blame
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.wording import ordinal, quoted
 from firstfault.evaluate.evidence import Gold, contributing, find, satisfied, span_of
@@ -38,7 +39,7 @@ def corpus(probes: Probes, case: Case, trace: Trace, gold: Gold) -> Blame | None
     revisions = probes.app.collection.revisions_of(document)
     failure = _failure(probes, document)
     if failure is not None:
-        return _blame(case, trace, Stage.CORPUS, "failed_ingest", _failed(document, failure), verified=False)
+        return blame(case, trace, Stage.CORPUS, "failed_ingest", _failed(document, failure), verified=False)
     if gold.state == "missing_document":
         return _missing(probes, case, trace, gold, revisions)
     return _changed(probes, case, trace, gold, revisions)
@@ -57,7 +58,7 @@ def chunk(probes: Probes, case: Case, trace: Trace, gold: Gold, whole: Mapping[i
             f"{gold.unit.document} holds {_quote(gold)}, but its {len(chunks)} chunks do not: "
             f"{missing:,} of {len(text):,} characters are in no chunk."
         )
-        return _blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=False)
+        return blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=False)
     pieces = [chunks[position] for position in contributing(gold, spans)]
     packed = {passage.chunk.id for passage in trace.context.passages} if trace.context else set()
     found = [one for _, one in pieces if one.id in packed]
@@ -72,25 +73,25 @@ def chunk(probes: Probes, case: Case, trace: Trace, gold: Gold, whole: Mapping[i
         f"No chunk of {gold.unit.document} holds {_quote(gold)} whole: it is cut into {len(pieces)} pieces; "
         f"{seen}{merged}."
     )
-    return _blame(case, trace, Stage.CHUNK, "split_evidence", evidence, verified=verified)
+    return blame(case, trace, Stage.CHUNK, "split_evidence", evidence, verified=verified)
 
 
 def _missing(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "list[Revision]") -> Blame:
     document = gold.unit.document
     if not revisions:
         evidence = f"The corpus has no document {document}, and never had one."
-        return _blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
+        return blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
     last = revisions[-1]
     if last.valid_to is not None and last.valid_to <= trace.corpus_version:
         recovered = _recovers(probes, trace, gold, last.valid_from)
         then = "with the corpus as it was before, the evidence reaches the prompt" if recovered else ""
         evidence = f"{document} was taken out of the corpus at version {last.valid_to}; {then}".rstrip("; ")
-        return _blame(case, trace, Stage.CORPUS, "missing_document", f"{evidence}.", verified=recovered)
+        return blame(case, trace, Stage.CORPUS, "missing_document", f"{evidence}.", verified=recovered)
     evidence = (
         f"{document} came into the corpus at version {revisions[0].valid_from}, after this request "
         f"(version {trace.corpus_version})."
     )
-    return _blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
+    return blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
 
 
 def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "list[Revision]") -> Blame:
@@ -107,21 +108,21 @@ def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "l
                 f"{document} has {len(text):,} characters and lacks {_quote(gold)}; its revision of version "
                 f"{revision.valid_from} had {len(past):,} and held it."
             )
-            return _blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=recovered)
+            return blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=recovered)
         evidence = (
             f"The revision of {document} in force lacks {_quote(gold)}; that of version "
             f"{revision.valid_from} holds it."
         )
-        return _blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=recovered)
+        return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=recovered)
     share, sentence = _closest(quote, text)
     if share >= SAYS_IT_OTHERWISE:
         evidence = f"{document} says {quoted(sentence)} where the case expects {_quote(gold)}."
-        return _blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=False)
+        return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=False)
     evidence = (
         f"{document} is in the corpus with {len(text):,} characters, and nothing in it resembles "
         f"{_quote(gold)}."
     )
-    return _blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=False)
+    return blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=False)
 
 
 def _closest(quote: str, text: str) -> tuple[float, str]:
@@ -180,9 +181,3 @@ def _covered(chunks: list[tuple[int, Chunk]]) -> int:
 
 def _quote(gold: Gold) -> str:
     return quoted(gold.unit.quote) if gold.unit.quote else "any text"
-
-
-def _blame(case: Case, trace: Trace, stage: Stage, cause: str, evidence: str, *, verified: bool) -> Blame:
-    return Blame(
-        case_id=case.id, trace_id=trace.id, stage=stage, cause=cause, verified=verified, evidence=evidence
-    )

@@ -39,7 +39,7 @@ TOLERATED_DEVIATION = 0.01
 LOSING = tuple(Stage)[: tuple(Stage).index(Stage.GENERATE)]
 """Stages that can lose evidence: of a case that nothing answers they cannot."""
 OVER_BUDGET = "over_budget"
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MOST_UNITS = 100_000
 MOST_TRACES = 10_000
 """Of a span of time, the newest."""
@@ -81,16 +81,25 @@ def unlabelled(traces: Sequence[Trace]) -> list[Subject]:
     ]
 
 
+def span_of_time(text: str) -> timedelta:
+    """A span of time like 30m, 1h or 7d.
+
+    Raises:
+        InputError: it is none.
+    """
+    unit = UNITS.get(text[-1:])
+    if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) < MOST_UNITS:
+        raise InputError(f"{text[:20]!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
+    return timedelta(**{unit: int(text[:-1])})
+
+
 def window(app: "Application", since: str) -> list[Trace]:
     """The requests to the application's collection in a span of time: 30m, 1h, 7d; replays are left out.
 
     Raises:
         InputError: that is no span of time.
     """
-    unit = UNITS.get(since[-1:])
-    if unit is None or not since[:-1].isdecimal() or not 0 < int(since[:-1]) < MOST_UNITS:
-        raise InputError(f"{since[:20]!r} is no span of time.", hint="Write it like 30m, 1h or 7d.")
-    start = datetime.now(UTC) - timedelta(**{unit: int(since[:-1])})
+    start = datetime.now(UTC) - span_of_time(since)
     found = app.traces.newest(limit=MOST_TRACES, since=start.isoformat(timespec="milliseconds"))
     return [trace for trace in found if trace.collection == app.collection.name and trace.replay_of is None]
 
@@ -171,7 +180,7 @@ def diagnose(
         path=tree(subjects, [*blames, *late], primary),
         latency=latency.timings(traces, settings.latency, usual),
         model_calls=calls,
-        next_command=_next(primary, healthy, unknown != (), command),
+        next_command=_next(primary, healthy, command),
     )
 
 
@@ -286,7 +295,7 @@ def _same(late: Blame, other: Blame) -> bool:
     return late.case_id == other.case_id and late.stage == other.stage and other.cause == OVER_BUDGET
 
 
-def _next(primary: Finding | None, healthy: bool, undecided: bool, command: str) -> str:
+def _next(primary: Finding | None, healthy: bool, command: str) -> str:
     if primary is None:
         return "nothing to repair" if healthy else "see the next probe of each undecided case"
     if primary.remedy.patch or primary.remedy.command is None:

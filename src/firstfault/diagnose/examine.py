@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from firstfault.diagnose import corpus
 from firstfault.diagnose.alone import alone
 from firstfault.diagnose.answering import FLAKY, Answering, Unsure
+from firstfault.diagnose.blaming import blame
 from firstfault.diagnose.citing import citing
 from firstfault.diagnose.formatting import formatting
 from firstfault.diagnose.probes import Probes
@@ -90,8 +91,8 @@ def _labelled(probes: Probes, subject: Subject, case: Case, trace: Trace) -> Exa
 
 def _written(case: Case, trace: Trace) -> Examined:
     """How the answer was written down, once what it says is right."""
-    blame = formatting(case, trace) or citing(case, trace)
-    return HEALTHY if blame is None else Examined(failing=True, blame=blame)
+    found = formatting(case, trace) or citing(case, trace)
+    return HEALTHY if found is None else Examined(failing=True, blame=found)
 
 
 def _lost(golds: tuple[Gold, ...], trace: Trace) -> list[Gold]:
@@ -109,13 +110,13 @@ def _retrieval(probes: Probes, case: Case, trace: Trace, lost: list[Gold]) -> Ex
     """The earliest stage that lost a unit of evidence; the first unit of equals."""
     blames = [_unit(probes, case, trace, gold) for gold in lost]
     order = list(Stage)
-    return Examined(failing=True, blame=min(blames, key=lambda blame: order.index(Stage(blame.stage))))
+    return Examined(failing=True, blame=min(blames, key=lambda one: order.index(Stage(one.stage))))
 
 
 def _unit(probes: Probes, case: Case, trace: Trace, gold: Gold) -> Blame:
-    blame = corpus.corpus(probes, case, trace, gold)
-    if blame is not None:
-        return blame
+    found = corpus.corpus(probes, case, trace, gold)
+    if found is not None:
+        return found
     whole = corpus.holding(probes, gold, trace.corpus_version)
     return corpus.chunk(probes, case, trace, gold, whole) or Search(probes, case, trace, gold, whole).blame()
 
@@ -142,14 +143,9 @@ def _failed(case: Case, trace: Trace) -> Blame:
     stage = span.stage if span is not None else Stage.FILTER
     late = trace.error_kind == DeadlineError.__name__
     took = f" after {span.duration_ms:,.0f} ms" if span is not None else ""
-    return Blame(
-        case_id=case.id,
-        trace_id=trace.id,
-        stage=stage,
-        cause="over_budget" if late else "request_failed",
-        verified=False,
-        evidence=f"The request ended in {stage}{took}: {trace.error}",
-    )
+    cause = "over_budget" if late else "request_failed"
+    evidence = f"The request ended in {stage}{took}: {trace.error}"
+    return blame(case, trace, stage, cause, evidence, verified=False)
 
 
 def _undecided(subject: Subject, reason: str, next_probe: str) -> Examined:

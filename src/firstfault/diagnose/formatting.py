@@ -4,6 +4,7 @@ In: a trace of a structured answer. Out: the blame, with the rule that broke and
 """
 
 from firstfault.answer.format import cause
+from firstfault.diagnose.blaming import blame
 from firstfault.diagnose.wording import count
 from firstfault.stages import Stage
 from firstfault.types import Blame, Case, Trace
@@ -21,11 +22,5 @@ def formatting(case: Case, trace: Trace) -> Blame | None:
     tries = sum(attempt.kind == "retried" for attempt in done.attempts)
     after = "by repair" if not tries else f"after {count(tries, 'further try').replace('trys', 'tries')}"
     ending = f" It was put right {after}." if done.valid else " Neither repair nor another try put it right."
-    return Blame(
-        case_id=case.id,
-        trace_id=trace.id,
-        stage=Stage.FORMAT,
-        cause=cause(first.problems),
-        verified=done.valid,
-        evidence=f"The first output breaks its schema: {rules}.{ending}",
-    )
+    evidence = f"The first output breaks its schema: {rules}.{ending}"
+    return blame(case, trace, Stage.FORMAT, cause(first.problems), evidence, verified=done.valid)

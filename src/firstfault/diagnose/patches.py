@@ -4,7 +4,6 @@ A value is absolute, or relative to the setting in force: "x2", "+0.1", "-0.1", 
 stay within the limits of their setting.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from firstfault.config import Settings
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, did_you_mean
 from firstfault.types import Scalar
 
 Patch = Mapping[str, Scalar]
@@ -155,5 +154,4 @@ def _suggest(name: str) -> str:
         for section, table in Settings.model_fields.items()
         for key in getattr(table.annotation, "model_fields", {})
     ]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"Did you mean '{close[0]}'?" if close else "`firstfault config` lists every setting."
+    return did_you_mean(name, known, "`firstfault config` lists every setting.")

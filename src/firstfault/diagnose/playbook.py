@@ -3,7 +3,6 @@
 `playbook.toml` ships with the package. A user's file extends or overrides it table by table and key by key.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from firstfault.config import Settings, read_tables
 from firstfault.diagnose import patches
 from firstfault.diagnose.patches import Patch
-from firstfault.errors import ConfigError, InputError
+from firstfault.errors import ConfigError, InputError, did_you_mean
 from firstfault.evaluate.metrics import NAMES
 from firstfault.stages import Stage
 from firstfault.types import Remedy, Scalar
@@ -221,5 +220,4 @@ def _require(name: str, known: tuple[str, ...], what: str) -> None:
 
 
 def _close(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"Did you mean '{close[0]}'?" if close else "`firstfault playbook` lists what there is."
+    return did_you_mean(name, known, "`firstfault playbook` lists what there is.")

@@ -10,6 +10,7 @@ from firstfault.answer.retrieve import ARMS
 from firstfault.collection import parse_where
 from firstfault.collection.filters import admits
 from firstfault.config import SearchConfig, Settings
+from firstfault.diagnose.blaming import Walk
 from firstfault.diagnose.probes import DEPTH, Patch, Probes, Ranks
 from firstfault.diagnose.wording import ordinal, place
 from firstfault.evaluate.evidence import Gold, satisfied, span_of
@@ -27,15 +28,13 @@ LARGEST_K = 20
 LARGEST_EF = 4096
 
 
-class Search:
+class Search(Walk):
     """One unit of evidence on its way through the search of one request."""
 
     def __init__(
         self, probes: Probes, case: Case, trace: Trace, gold: Gold, whole: Mapping[int, Chunk]
     ) -> None:
-        self.probes = probes
-        self.case = case
-        self.trace = trace
+        super().__init__(probes, case, trace)
         self.gold = gold
         self.whole = whole
         self.settings: Settings = probes.settings(trace)
@@ -314,19 +313,6 @@ class Search:
     def _place(self, trace: Trace) -> str:
         rank = self._final_rank(trace)
         return f"{place(rank, beyond=len(trace.hits))}"
-
-    def _found(
-        self, stage: Stage, cause: str, evidence: str, verified: bool, patch: Patch | None = None
-    ) -> Blame:
-        return Blame(
-            case_id=self.case.id,
-            trace_id=self.trace.id,
-            stage=stage,
-            cause=cause,
-            verified=verified,
-            evidence=evidence,
-            patch=patch or {},
-        )
 
 
 def _rank_words(arm: str, rank: int | None) -> str:

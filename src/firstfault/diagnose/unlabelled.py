@@ -5,6 +5,7 @@ what cannot be known. Whether the corpus holds the answer at all cannot be known
 """
 
 from firstfault.diagnose.answering import Answering, Unsure
+from firstfault.diagnose.blaming import Walk
 from firstfault.diagnose.probes import Patch, Probes
 from firstfault.diagnose.wording import quoted
 from firstfault.evaluate.metrics import sufficiency
@@ -20,13 +21,11 @@ TOO_LITTLE = 0.35
 WIDER_K = 20
 
 
-class Unlabelled:
+class Unlabelled(Walk):
     """One request without gold labels."""
 
     def __init__(self, probes: Probes, case: Case, trace: Trace) -> None:
-        self.probes = probes
-        self.case = case
-        self.trace = trace
+        super().__init__(probes, case, trace)
         self.held = self._sufficiency(trace)
 
     def blame(self) -> Blame | Unsure | None:
@@ -107,16 +106,3 @@ class Unlabelled:
             f"{self._sufficiency(other):.0%}."
         )
         return self._found(stage, cause, evidence, False, patch)
-
-    def _found(
-        self, stage: Stage, cause: str, evidence: str, verified: bool, patch: Patch | None = None
-    ) -> Blame:
-        return Blame(
-            case_id=self.case.id,
-            trace_id=self.trace.id,
-            stage=stage,
-            cause=cause,
-            verified=verified,
-            evidence=evidence,
-            patch=patch or {},
-        )

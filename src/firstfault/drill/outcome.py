@@ -1,6 +1,5 @@
 """What came of a drill: what was broken, what the diagnosis called it, and what it cost to find out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,18 +21,27 @@ class Named:
         return self.stage if self.stage == self.cause else f"{self.stage}: {self.cause}"
 
 
-def stage_named(found: Named, expected: Sequence[Named]) -> bool:
-    """Whether the stage of the first fault is named first; where nothing was broken, whether nothing is."""
-    return found.stage == (expected[0].stage if expected else HEALTHY)
+class Judged:
+    """What should have been named, and what was."""
 
+    __slots__ = ()
+    expected: tuple[Named, ...]
+    """The fault that should be named first first; none where nothing was broken."""
+    found: Named
 
-def cause_named(found: Named, expected: Sequence[Named]) -> bool:
-    """The same for the cause."""
-    return found == (expected[0] if expected else Named(stage=HEALTHY, cause=HEALTHY))
+    @property
+    def stage_named(self) -> bool:
+        """Whether the stage is named first; where nothing was broken, whether nothing is."""
+        return self.found.stage == (self.expected[0].stage if self.expected else HEALTHY)
+
+    @property
+    def cause_named(self) -> bool:
+        """Whether the cause is named first, too."""
+        return self.found == (self.expected[0] if self.expected else Named(stage=HEALTHY, cause=HEALTHY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Judged):
     """One drill: an application broken on purpose, or left whole, and its diagnosis."""
 
     faults: tuple[str, ...]
@@ -64,16 +72,6 @@ class Outcome:
     """Whether `fix` repairs it; None when that was not asked."""
     skipped: str = ""
     """Why the fault could not be placed; nothing was run then."""
-
-    @property
-    def stage_named(self) -> bool:
-        """Whether the stage of the first fault is named first; for a control, whether nothing is."""
-        return stage_named(self.found, self.expected)
-
-    @property
-    def cause_named(self) -> bool:
-        """Whether the cause is named first, too."""
-        return cause_named(self.found, self.expected)
 
     @property
     def detected(self) -> bool:

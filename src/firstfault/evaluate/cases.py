@@ -4,7 +4,6 @@ In: `.jsonl` or `.jsonl.gz` of `{id, question, answer?, answerable?, evidence: [
 schema?}`. Out: `Case`s in the order of the file, or an error that names the line. Other keys are ignored.
 """
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstfault.errors import InputError
+from firstfault.files import read_lines, write_rows
 from firstfault.types import Case, EvidenceUnit
 
 SHAPE = (
@@ -30,7 +30,7 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     """
     found: list[Case] = []
     lines: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         place = f"{path}:{number}"
         try:
             row = json.loads(line)
@@ -79,12 +79,7 @@ def write_cases(cases: Iterable[Case], path: Path) -> int:
     Raises:
         InputError: the file cannot be written.
     """
-    lines = [json.dumps(as_row(case), ensure_ascii=False) for case in cases]
-    try:
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
-    return len(lines)
+    return write_rows(path, map(as_row, cases))
 
 
 def as_row(case: Case) -> dict[str, Any]:
@@ -137,17 +132,3 @@ def _field(row: dict[str, Any], name: str, kind: type, place: str) -> Any:
         expected = {str: "text", bool: "true or false", list: "a list", dict: "an object"}[kind]
         raise InputError(f"{place}: {name} is not {expected}, but {json.dumps(value)[:60]}.", hint=SHAPE)
     return value
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read: {reason}.", hint="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error

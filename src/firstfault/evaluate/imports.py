@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from firstfault.errors import InputError
+from firstfault.files import read_text, write_rows
 from firstfault.types import Case, EvidenceUnit
 
 if TYPE_CHECKING:
@@ -74,14 +75,7 @@ def write_documents(documents: Iterable[Source], path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    lines = [
-        json.dumps({"id": one.id, "title": one.title, "text": one.text}, ensure_ascii=False)
-        for one in documents
-    ]
-    try:
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
+    write_rows(path, ({"id": one.id, "title": one.title, "text": one.text} for one in documents))
 
 
 def match(found: Imported, app: "Application") -> Matched:
@@ -176,7 +170,7 @@ def _beir(path: Path, split: str) -> Imported:
     """A BEIR folder: every query with a judgement above 0, its evidence the documents so judged."""
     relevant: dict[str, list[str]] = {}
     judgements = path / "qrels" / f"{split}.tsv"
-    for row in csv.reader(_text(judgements).splitlines(), delimiter="\t"):
+    for row in csv.reader(read_text(judgements).splitlines(), delimiter="\t"):
         if len(row) < 3:
             raise InputError(
                 f"{judgements} has a row of {len(row)} columns.",
@@ -213,7 +207,7 @@ def _plain(text: str) -> str:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON list or of JSONL."""
-    content = _text(path)
+    content = read_text(path)
     if content.lstrip().startswith("["):
         rows: Iterable[Any] = _json(path)
     else:
@@ -225,7 +219,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _json(path: Path) -> Any:
-    return _parse(_text(path), str(path))
+    return _parse(read_text(path), str(path))
 
 
 def _parse(text: str, place: str) -> Any:
@@ -233,12 +227,3 @@ def _parse(text: str, place: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise InputError(f"{place} is not valid JSON: {error}.", hint="Correct it.") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error

@@ -6,11 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from firstfault.errors import InputError
 from firstfault.finetune import doctor, labels, sensitive, similar
-from firstfault.finetune.data import Dataset, Row
+from firstfault.finetune.data import Dataset, Row, read_dataset
 from firstfault.types import Message
 
 if TYPE_CHECKING:
@@ -252,6 +253,19 @@ def split(rows: Sequence[Row], *, validation: float = 0.1, by: str | None = None
         validation=tuple(row for position, row in enumerate(rows) if position in held),
         groups=len(members),
     )
+
+
+def read_sides(data: Path, validation: Path | None) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Rows to train on and rows that are held out: of two files, or of one that is divided.
+
+    Raises:
+        InputError: a file cannot be read, or one file cannot be divided.
+    """
+    rows = read_dataset(data).rows
+    if validation is not None:
+        return rows, read_dataset(validation).rows
+    apart = split(rows)
+    return apart.training, apart.validation
 
 
 def _strata(rows: Sequence[Row]) -> list[str]:

@@ -4,7 +4,6 @@ Chat JSONL (`{"messages": [{"role", "content"}, ...]}`) is canonical; prompt and
 ShareGPT are converted. What a row has beside its conversation stays with it.
 """
 
-import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstfault.errors import InputError
+from firstfault.files import read_text, write_rows
 from firstfault.types import Message
 
 ROLES = {
@@ -118,13 +118,11 @@ def write_dataset(rows: Iterable[Row], path: Path) -> int:
     Raises:
         InputError: the file cannot be written.
     """
-    lines = [json.dumps(record(row), ensure_ascii=False) for row in rows]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.", hint="Check the path.") from error
-    return len(lines)
+    return write_rows(path, map(record, rows))
 
 
 def record(row: Row) -> dict[str, Any]:
@@ -234,15 +232,7 @@ LAYOUTS: tuple[tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], Convert
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
     """`file:line` and the text of each line; of a JSON list the elements."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            text = file.read()
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read: {reason}.", hint="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    text = read_text(path)
     if text.lstrip().startswith("["):
         try:
             values = json.loads(text)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from firstfault.collection.adapters import FOLDER
-from firstfault.drill.outcome import HEALTHY, UNKNOWN, Named, cause_named, stage_named
+from firstfault.drill.outcome import HEALTHY, UNKNOWN, Judged, Named
 from firstfault.drill.tuning import Material, TuningFault
 from firstfault.errors import FirstfaultError, InputError
 from firstfault.finetune import line
@@ -39,7 +39,7 @@ Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TuningOutcome:
+class TuningOutcome(Judged):
     """One drill of fine-tuning."""
 
     faults: tuple[str, ...]
@@ -66,16 +66,6 @@ class TuningOutcome:
     def failed(self) -> tuple[str, ...]:
         """Names of the gates that failed."""
         return tuple(gate.name for gate in self.gates if gate.status == "fail")
-
-    @property
-    def stage_named(self) -> bool:
-        """Whether the stage is named first; for the control, whether nothing is."""
-        return stage_named(self.found, self.expected)
-
-    @property
-    def cause_named(self) -> bool:
-        """Whether the cause is named first, too."""
-        return cause_named(self.found, self.expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from firstfault.errors import MissingError
 
 _SPINS = "1000"
 """How often an OpenMP thread looks for work before it sleeps: by default training crawls beside others."""
-PACKAGES = ("torch", "transformers", "peft", "gguf")
 
 
 def load(name: str, extra: str = "finetune") -> Any:
@@ -32,10 +31,3 @@ def load(name: str, extra: str = "finetune") -> Any:
     if name == "transformers":
         package.utils.logging.disable_progress_bar()
     return package
-
-
-def is_installed() -> bool:
-    """Whether training is possible here."""
-    from importlib.util import find_spec
-
-    return all(find_spec(name) is not None for name in PACKAGES)

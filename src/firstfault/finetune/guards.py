@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from firstfault.types import Verdict
@@ -65,7 +65,7 @@ def best(points: Sequence[Point]) -> Point | None:
     return min(finite, key=lambda point: (max(point.validation_loss, FLOOR), point.step), default=None)
 
 
-def judge(points: Sequence[Point], *, patience: int, after: int | None = None) -> list[Alarm]:
+def judge(points: Sequence[Point], *, patience: int) -> list[Alarm]:
     """What the newest measurement says, given those before it. The first is that of the base model."""
     newest, base = points[-1], points[0]
     if not (math.isfinite(newest.train_loss) and math.isfinite(newest.validation_loss)):
@@ -168,11 +168,6 @@ def _alarm(
     status: Any = "fail" if fails else "ok"
     verdict = Verdict(name=name, status=status, measured=measured, limit=limit, reason=reason, remedy=remedy)
     return Alarm(step=point.step, verdict=verdict, stops=True)
-
-
-def point_document(point: Point) -> dict[str, Any]:
-    """As JSON."""
-    return asdict(point)
 
 
 def restored_point(document: Mapping[str, Any]) -> Point:

@@ -76,6 +76,10 @@ class Release:
         """The adapter in GGUF format."""
         return self.folder / ADAPTER_FILE
 
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "folder": str(self.folder)}
+
 
 def require_name(name: str) -> None:
     """Refuse what cannot name an adapter.

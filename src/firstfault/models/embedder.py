@@ -3,7 +3,7 @@
 Token vectors (late interaction) come from the same forward pass as the text's vector.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -83,3 +83,12 @@ class Embedder(Protocol):
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Character span of every token of the text itself: no special tokens, no prefix."""
+
+
+def stacked(batches: Iterable[Sequence[Embedding]], shape: tuple[int, int]) -> FloatArray:
+    """The vectors of a stream in the order of the texts; `shape` is (texts, dimension)."""
+    vectors = np.empty(shape, dtype=np.float32)
+    for batch in batches:
+        for embedding in batch:
+            vectors[embedding.position] = embedding.vector
+    return vectors

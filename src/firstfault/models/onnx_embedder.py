@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from firstfault.errors import ConfigError, MissingError
 from firstfault.models import store
-from firstfault.models.embedder import Embedding, FloatArray, Kind
+from firstfault.models.embedder import Embedding, FloatArray, Kind, stacked
 from firstfault.models.threads import default_threads, run_ahead
 
 if TYPE_CHECKING:
@@ -108,11 +108,7 @@ class OnnxEmbedder:
 
     def embed(self, texts: Sequence[str], kind: Kind = "document") -> FloatArray:
         """Return (texts, dimension) vectors in the order of the texts."""
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for batch in self.stream(texts, kind):
-            for embedding in batch:
-                vectors[embedding.position] = embedding.vector
-        return vectors
+        return stacked(self.stream(texts, kind), (len(texts), self.dimension))
 
     def embed_tokens(self, texts: Sequence[str], kind: Kind = "document") -> list[Embedding]:
         """Return vectors and token vectors in the order of the texts, from one forward pass."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstfault.errors import ConfigError, RemoteError
-from firstfault.models.embedder import Embedding, FloatArray, Kind
+from firstfault.models.embedder import Embedding, FloatArray, Kind, stacked
 from firstfault.models.endpoint import Endpoint
 from firstfault.models.estimate import token_spans
 from firstfault.models.threads import run_ahead
@@ -69,11 +69,7 @@ class OpenAIEmbedder:
 
     def embed(self, texts: Sequence[str], kind: Kind = "document") -> FloatArray:
         """Return (texts, dimension) vectors in the order of the texts."""
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for batch in self.stream(texts, kind):
-            for embedding in batch:
-                vectors[embedding.position] = embedding.vector
-        return vectors
+        return stacked(self.stream(texts, kind), (len(texts), self.dimension))
 
     def embed_tokens(self, texts: Sequence[str], kind: Kind = "document") -> list[Embedding]:
         """Not available; raises ConfigError."""

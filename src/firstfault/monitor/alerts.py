@@ -12,7 +12,6 @@ from sqlalchemy import Engine, delete, insert, select
 
 from firstfault.collection.database import reading, writing
 from firstfault.collection.schema import alerts as alerts_table
-from firstfault.intervals import proportion
 from firstfault.monitor.readings import now
 from firstfault.monitor.rules import LEAST, Rule
 from firstfault.monitor.sequential import Stream
@@ -282,13 +281,3 @@ def _seen(alert: Alert, finding: Finding) -> Alert:
         requests=finding.requests,
         examples=finding.examples,
     )
-
-
-def share_interval(alert: Alert) -> tuple[float, float] | None:
-    """The 95 % interval (Wilson) of the share of requests that failed; None without requests."""
-    if not alert.requests:
-        return None
-    found = proportion(alert.failing, alert.requests)
-    assert found.low is not None
-    assert found.high is not None
-    return found.low, found.high

@@ -5,14 +5,15 @@ In: alerts, a diagnosis, notes. Out: one stored incident with a timeline, and a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from firstfault.collection.database import reading, writing
+from firstfault.collection.database import connect, reading, writing
+from firstfault.collection.lookup import find
 from firstfault.collection.schema import alerts, incident_entries
 from firstfault.collection.schema import incidents as incidents_table
-from firstfault.errors import InputError
 from firstfault.monitor.readings import now
 from firstfault.trace.record import new_trace_id
 from firstfault.types import Trial
@@ -91,24 +92,9 @@ class IncidentStore:
         Raises:
             InputError: there is no such incident, or several.
         """
-        if incident_id == "last":
-            found = self.newest(limit=1)
-        else:
-            query = select(incidents_table).where(
-                incidents_table.c.id.startswith(incident_id, autoescape=True)
-            )
-            found = self._all(query.limit(3))
-            found = [one for one in found if one.id == incident_id] or found
-        if not found or not incident_id:
-            raise InputError(
-                f"There is no incident '{incident_id[:80]}'.", hint="`firstfault incident` lists them."
-            )
-        if len(found) > 1:
-            raise InputError(
-                f"Several incidents begin with '{incident_id}': {', '.join(one.id for one in found)}.",
-                hint="Give more of the id.",
-            )
-        return found[0]
+        return _incident(
+            find(self._engine, incidents_table, incident_id, what="incident", listed_by="firstfault incident")
+        )
 
     def open_one(self, collection: str) -> Incident | None:
         """The open incident of a collection."""
@@ -153,32 +139,32 @@ class IncidentStore:
 
     def _all(self, query: Any) -> list[Incident]:
         with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        lists = ("rules", "traces", "changes")
-        return [
-            Incident(
-                id=row.id,
-                at=row.at,
-                state=row.state,
-                collection=row.collection,
-                **{**row.record, **{name: tuple(row.record[name]) for name in lists}},
-            )
-            for row in rows
-        ]
+            return [_incident(row) for row in connection.execute(query)]
 
 
-def note_trials(engine: Engine, collection: str, trials: Sequence[Trial]) -> None:
+def _incident(row: Any) -> Incident:
+    lists = {name: tuple(row.record[name]) for name in ("rules", "traces", "changes")}
+    return Incident(
+        id=row.id, at=row.at, state=row.state, collection=row.collection, **{**row.record, **lists}
+    )
+
+
+def note_trials(home: Path, collection: str, trials: Sequence[Trial]) -> None:
     """Put the fixes that were tried on the timeline of the open incident of a collection, if there is one."""
-    store = IncidentStore(engine)
-    incident = store.open_one(collection)
-    if incident is None:
-        return
-    for trial in trials:
-        changes = ", ".join(f"{name} = {value}" for name, value in trial.patch.items())
-        tried = changes or trial.repair or "nothing"
-        proven = "proven on holdout" if trial.verified else "not proven"
-        text = f"{tried}: {trial.metric} {trial.before:.3f} → {trial.after:.3f}, {proven}: {trial.reason}"
-        store.note(incident.id, "fix", text)
+    engine = connect(home)
+    try:
+        store = IncidentStore(engine)
+        incident = store.open_one(collection)
+        if incident is None:
+            return
+        for trial in trials:
+            changes = ", ".join(f"{name} = {value}" for name, value in trial.patch.items())
+            tried = changes or trial.repair or "nothing"
+            proven = "proven on holdout" if trial.verified else "not proven"
+            text = f"{tried}: {trial.metric} {trial.before:.3f} → {trial.after:.3f}, {proven}: {trial.reason}"
+            store.note(incident.id, "fix", text)
+    finally:
+        engine.dispose()
 
 
 def new_incident_id() -> str:

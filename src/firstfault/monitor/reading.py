@@ -44,6 +44,21 @@ class Reading:
         return self.values.get(name)
 
 
+def beside(trace_id: str, at: str, collection: str, values: Mapping[str, float]) -> Reading:
+    """Values that belong to a request and became known after it."""
+    return Reading(
+        trace_id=trace_id,
+        at=at,
+        collection=collection,
+        model=None,
+        adapter=None,
+        key=None,
+        times={},
+        values=values,
+        facts={},
+    )
+
+
 def read(trace: Trace, settings: MonitorConfig) -> Reading:
     """What a trace says."""
     generation = trace.generation

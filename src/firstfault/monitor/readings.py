@@ -140,16 +140,6 @@ class Readings:
                 found.extend(connection.execute(page).all())
         return sorted((_reading(row, {}) for row in found), key=lambda one: (one.at, one.trace_id))
 
-    def slices(self, *, since: str = "") -> dict[str, list[str]]:
-        """What there is to choose from: collections, models, adapters and keys of the window."""
-        found = {}
-        with reading(self._engine) as connection:
-            for name in ("collection", "model", "adapter", "key"):
-                column = readings_table.c[name]
-                query = select(column).where(readings_table.c.at >= since, column.is_not(None)).distinct()
-                found[name] = sorted(connection.scalars(query))
-        return found
-
     def update_values(self, trace_id: str, values: dict[str, float]) -> None:
         """Add signals that were computed later."""
         query = select(readings_table.c.record).where(readings_table.c.trace_id == trace_id)

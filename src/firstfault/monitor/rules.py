@@ -1,6 +1,5 @@
 """Alert rules: the shipped ones with the user's file over them in, one `Rule` each out."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from firstfault.config import Settings, read_tables
-from firstfault.errors import ConfigError
+from firstfault.errors import ConfigError, did_you_mean
 from firstfault.monitor.signals import ANY, SIGNALS, TIMES, signal_of
 from firstfault.stages import Stage
 
@@ -116,5 +115,4 @@ def _rule(name: str, table: Mapping[str, Any], file: Path) -> Rule:
 
 
 def _close(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, [str(one) for one in known], n=1, cutoff=0.6)
-    return f"Did you mean '{close[0]}'?" if close else "docs/monitoring.md lists what there is."
+    return did_you_mean(name, known, "docs/monitoring.md lists what there is.")

@@ -17,7 +17,7 @@ from firstfault.errors import FirstfaultError
 from firstfault.evaluate.evidence import find
 from firstfault.evaluate.metrics import sufficiency
 from firstfault.monitor.explain import answered_well, canary_cases
-from firstfault.monitor.reading import FIRST, Reading
+from firstfault.monitor.reading import FIRST, Reading, beside
 from firstfault.types import Case, Trace
 
 if TYPE_CHECKING:
@@ -76,14 +76,18 @@ class Sampler:
             values |= self._precision(trace)
         with contextlib.suppress(FirstfaultError):  # what fails here fails in requests too, and counts there
             values |= self._index(trace)
-        return _beside(trace, {name: round(value, 6) for name, value in values.items()})
+        values = {name: round(value, 6) for name, value in values.items()}
+        return beside(trace.id, trace.at, trace.collection, values)
 
     def canaries(self, trace: Trace, number: int = CANARIES) -> list[Reading]:
         """Earlier questions asked again beside a request: is their evidence still found?"""
         found: list[Reading] = []
         with contextlib.suppress(FirstfaultError):
             for _ in range(number):
-                found.extend(_beside(trace, {"canary_lost": lost}) for lost in self._canary())
+                found.extend(
+                    beside(trace.id, trace.at, trace.collection, {"canary_lost": lost})
+                    for lost in self._canary()
+                )
         return found
 
     def _precision(self, trace: Trace) -> dict[str, float]:
@@ -134,18 +138,3 @@ class Sampler:
             for unit in case.evidence
         )
         return [float(not kept)]
-
-
-def _beside(trace: Trace, values: dict[str, float]) -> Reading:
-    """Values that belong to a request and were computed later."""
-    return Reading(
-        trace_id=trace.id,
-        at=trace.at,
-        collection=trace.collection,
-        model=None,
-        adapter=None,
-        key=None,
-        times={},
-        values=values,
-        facts={},
-    )

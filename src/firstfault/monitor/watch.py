@@ -20,7 +20,7 @@ from firstfault.monitor.alerts import Alert, AlertStore, Finding, by_drift, by_l
 from firstfault.monitor.channels import Event, Send, compose, deliver
 from firstfault.monitor.explain import Explanation, pointed_to
 from firstfault.monitor.incidents import Incident, IncidentStore, new_incident_id
-from firstfault.monitor.reading import Reading
+from firstfault.monitor.reading import Reading, beside
 from firstfault.monitor.readings import Readings, now
 from firstfault.monitor.rules import Rule
 from firstfault.monitor.sampled import SIGNALS as SAMPLED
@@ -244,17 +244,7 @@ class Watch:
         count, newest = self._readings.feedback_since(self._feedback)
         self._feedback = count
         return [
-            Reading(
-                trace_id=one.trace_id,
-                at=one.at,
-                collection=collection,
-                model=None,
-                adapter=None,
-                key=None,
-                times={},
-                values={"thumbs_down": float(one.verdict == "down")},
-                facts={},
-            )
+            beside(one.trace_id, one.at, collection, {"thumbs_down": float(one.verdict == "down")})
             for one, collection in newest
         ]
 

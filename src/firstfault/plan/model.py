@@ -124,7 +124,7 @@ def plan(load: Load, node: Node | None = None, constants: Constants = MEASURED) 
         chunks=load.chunks,
         embedded=_embedded(load, node, constants),
         clusters=tuple(clusters),
-        drivers=_drivers(load, clusters[0], constants),
+        drivers=_drivers(load, clusters[0]),
         constants=constants,
     )
 
@@ -234,7 +234,7 @@ def _layout(load: Load, node: Node, constants: Constants, least: int) -> tuple[i
     return max(pair for pair in found if pair[0] * pair[1] <= SPARE_NODES * fewest)
 
 
-def _drivers(load: Load, cluster: Cluster, constants: Constants) -> tuple[str, ...]:
+def _drivers(load: Load, cluster: Cluster) -> tuple[str, ...]:
     """What is large, in words."""
     traces, catalog = cluster.trace_bytes, cluster.database_bytes
     index = cluster.disk_bytes_per_node * cluster.index_nodes

@@ -1,13 +1,14 @@
 """Who may do what: a request in, the key that it carries out, or a refusal."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from firstfault.errors import InputError
 from firstfault.serve.keys import NOBODY, Key, Scope
-from firstfault.serve.problems import DeniedError
+from firstfault.serve.problems import DeniedError, UnknownError
 from firstfault.serve.state import Served, served
 
 _bearer = HTTPBearer(auto_error=False, description="A key made with `firstfault keys create`.")
@@ -58,6 +59,29 @@ Asking = Annotated[Key, Depends(allowed("ask"))]
 Ingesting = Annotated[Key, Depends(allowed("ingest"))]
 Reading = Annotated[Key, Depends(allowed("traces"))]
 Administering = Annotated[Key, Depends(allowed("admin"))]
+
+
+class _InCollection(Protocol):
+    @property
+    def collection(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=_InCollection)
+
+
+def visible(find: Callable[[], Found], key: Key, unknown: UnknownError) -> Found:
+    """What `find` finds, if the key may see it; what it may not see answers like what is not there.
+
+    Raises:
+        UnknownError: as given.
+    """
+    try:
+        found = find()
+    except InputError:
+        raise unknown from None
+    if not key.opens(found.collection):
+        raise unknown
+    return found
 
 
 def open_to(key: Key, collection: str) -> str:

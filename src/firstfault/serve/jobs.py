@@ -104,11 +104,14 @@ class Jobs:
                 self._lanes[job.lane].put(job.id)
                 left += 1
             self._jobs[job.id] = job
+        self._start_lanes()
+        return left
+
+    def _start_lanes(self) -> None:
         for lane in self._lanes:
             thread = threading.Thread(target=self._work, args=(lane,), name=f"jobs-{lane}", daemon=True)
             thread.start()
             self._threads.append(thread)
-        return left
 
     def submit(self, kind: str, payload: Any, *, collection: str = "default") -> Job:
         """Accept work: it is on disk when this returns.

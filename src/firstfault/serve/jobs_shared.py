@@ -57,10 +57,7 @@ class SharedJobs(Jobs):
     def start(self) -> int:
         """Begin to work; returns how many jobs wait."""
         waiting = sum(self.waiting().values())
-        for lane in self._lanes:
-            thread = threading.Thread(target=self._work, args=(lane,), name=f"jobs-{lane}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        self._start_lanes()
         return waiting
 
     def submit(self, kind: str, payload: Any, *, collection: str = "default") -> Job:

@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from firstfault.stages import Stage
 from firstfault.trace import status
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _BREAKER = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
-_STAGES = frozenset(stage.value for stage in Stage)
 
 
 class Metrics:

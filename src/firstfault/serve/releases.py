@@ -75,7 +75,7 @@ async def releases(request: Request, key: Reading) -> Response:
     """Every release of every adapter, and which one each name means (`current`)."""
     home = served(request).engine.config.home
     found = await served(request).engine.read(lambda: list_releases(home))
-    return reply({"releases": [_document(one) for one in found]})
+    return reply({"releases": [one.document() for one in found]})
 
 
 @router.post("/releases", status_code=201, responses=examples.RELEASED)
@@ -211,9 +211,5 @@ def _released(run: TrainingRun, made: tuple[Release, ...]) -> list[dict[str, Any
     ]
 
 
-def _document(made: Release) -> dict[str, Any]:
-    return {**asdict(made), "folder": str(made.folder)}
-
-
 def _switched(done: Switched[Release]) -> dict[str, Any]:
-    return {**_document(done.moved), "loaded": done.loaded, "reason": done.reason}
+    return {**done.moved.document(), "loaded": done.loaded, "reason": done.reason}

@@ -5,19 +5,18 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from sqlalchemy import Engine
 from starlette.responses import PlainTextResponse, Response
 
-from firstfault.collection.database import connect
-from firstfault.errors import InputError
 from firstfault.monitor import AlertStore, IncidentStore, Readings, Slice, health, postmortem
 from firstfault.serve import examples
-from firstfault.serve.access import Administering, Asking, Reading
+from firstfault.serve.access import Administering, Asking, Reading, visible
 from firstfault.serve.corpus import Wait, submit
 from firstfault.serve.keys import Key
 from firstfault.serve.native import find_trace, reply
 from firstfault.serve.problems import UnknownError
 from firstfault.serve.schemas import FeedbackBody
-from firstfault.serve.state import served
+from firstfault.serve.state import over_database, served
 
 router = APIRouter(tags=["monitoring"])
 
@@ -31,14 +30,10 @@ async def feedback(request: Request, body: FeedbackBody, key: Asking) -> Respons
     server = served(request)
     trace = await find_trace(server, body.trace_id, key)
 
-    def keep() -> dict[str, Any]:
-        engine = connect(server.engine.config.home)
-        try:
-            return asdict(Readings(engine).give_feedback(trace.id, body.verdict, body.note))
-        finally:
-            engine.dispose()
+    def keep(engine: Engine) -> dict[str, Any]:
+        return asdict(Readings(engine).give_feedback(trace.id, body.verdict, body.note))
 
-    return reply(await server.engine.read(keep), status=201)
+    return reply(await over_database(server, keep), status=201)
 
 
 @router.get("/monitor", responses=examples.STAGES)
@@ -55,54 +50,37 @@ async def stages(
     server = served(request)
     _require(key, collection)
 
-    def read() -> dict[str, Any]:
-        engine = connect(server.engine.config.home)
-        try:
-            found = health(
-                Readings(engine),
-                server.engine.settings,
-                slice_=Slice(collection=collection, model=model, adapter=adapter),
-                window=timedelta(hours=hours),
-                alerts=[alert.verdict() for alert in AlertStore(engine).current(collection)],
-            )
-            return asdict(found)
-        finally:
-            engine.dispose()
+    def read(engine: Engine) -> dict[str, Any]:
+        found = health(
+            Readings(engine),
+            server.engine.settings,
+            slice_=Slice(collection=collection, model=model, adapter=adapter),
+            window=timedelta(hours=hours),
+            alerts=[alert.verdict() for alert in AlertStore(engine).current(collection)],
+        )
+        return asdict(found)
 
-    return reply(await server.engine.read(read))
+    return reply(await over_database(server, read))
 
 
 @router.get("/alerts", responses=examples.ALERTS)
 async def alerts(request: Request, key: Reading, limit: Limit = 50) -> Response:
     """Alerts of any state, newest first."""
-    server = served(request)
 
-    def read() -> list[dict[str, Any]]:
-        engine = connect(server.engine.config.home)
-        try:
-            return [
-                asdict(one) for one in AlertStore(engine).newest(limit=limit) if key.opens(one.collection)
-            ]
-        finally:
-            engine.dispose()
+    def read(engine: Engine) -> list[dict[str, Any]]:
+        return [asdict(one) for one in AlertStore(engine).newest(limit=limit) if key.opens(one.collection)]
 
-    return reply({"alerts": await server.engine.read(read)})
+    return reply({"alerts": await over_database(served(request), read)})
 
 
 @router.get("/incidents", responses=examples.INCIDENTS)
 async def incidents(request: Request, key: Reading, limit: Limit = 20) -> Response:
     """Incidents, newest first."""
-    server = served(request)
 
-    def read() -> list[dict[str, Any]]:
-        engine = connect(server.engine.config.home)
-        try:
-            found = IncidentStore(engine).newest(limit=limit)
-            return [asdict(one) for one in found if key.opens(one.collection)]
-        finally:
-            engine.dispose()
+    def read(engine: Engine) -> list[dict[str, Any]]:
+        return [asdict(one) for one in IncidentStore(engine).newest(limit=limit) if key.opens(one.collection)]
 
-    return reply({"incidents": await server.engine.read(read)})
+    return reply({"incidents": await over_database(served(request), read)})
 
 
 @router.get("/incidents/{incident_id}", responses=examples.INCIDENT)
@@ -128,30 +106,20 @@ async def prove(request: Request, incident_id: str, key: Administering, wait: Wa
 
 
 async def _incident(request: Request, incident_id: str, key: Key) -> tuple[dict[str, Any], str]:
-    server = served(request)
     unknown = UnknownError(f"There is no incident '{incident_id[:80]}'.", hint="GET /incidents lists them.")
 
-    def read() -> tuple[dict[str, Any], str]:
-        engine = connect(server.engine.config.home)
-        try:
-            store = IncidentStore(engine)
-            try:
-                found = store.get(incident_id)
-            except InputError:
-                raise unknown from None
-            if not key.opens(found.collection):
-                raise unknown
-            timeline, own = store.timeline(found.id), AlertStore(engine).of_incident(found.id)
-            document = {
-                **asdict(found),
-                "alerts": [asdict(one) for one in own],
-                "timeline": [asdict(one) for one in timeline],
-            }
-            return document, postmortem(found, timeline, own)
-        finally:
-            engine.dispose()
+    def read(engine: Engine) -> tuple[dict[str, Any], str]:
+        store = IncidentStore(engine)
+        found = visible(lambda: store.get(incident_id), key, unknown)
+        timeline, own = store.timeline(found.id), AlertStore(engine).of_incident(found.id)
+        document = {
+            **asdict(found),
+            "alerts": [asdict(one) for one in own],
+            "timeline": [asdict(one) for one in timeline],
+        }
+        return document, postmortem(found, timeline, own)
 
-    return await server.engine.read(read)
+    return await over_database(served(request), read)
 
 
 def _require(key: Key, collection: str) -> None:

@@ -194,9 +194,7 @@ def fix(app: "Application", payload: Any, progress: Progress) -> dict[str, Any]:
         progress=lambda _step, done, total: progress(done, total),
     )
     discard_shadow(report)
-    database = connect(app.config.home)
-    note_trials(database, app.collection.name, report.trials)
-    database.dispose()
+    note_trials(app.config.home, app.collection.name, report.trials)
     return fix_document(report, found, None)
 
 

@@ -4,7 +4,6 @@ In: JSONL, one example a line. What the model is to write is the last assistant 
 `conversations`, else `completion`, `output`, `response`, `answer` or `target`, else the line itself.
 """
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstfault.errors import InputError
+from firstfault.files import read_lines
 from firstfault.structured.coverage import EdgeCase, expected, observed
 from firstfault.structured.repair import examine, mend
 from firstfault.structured.sampling import candidate
@@ -81,17 +81,8 @@ def read_examples(path: Path) -> Iterator[Example]:
     Raises:
         InputError: the file is missing or a line is not JSON.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield Example(place=f"{path}:{number}", text=_target(line, f"{path}:{number}"))
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path} cannot be read: {reason}.", hint="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from error
+    for number, line in read_lines(path):
+        yield Example(place=f"{path}:{number}", text=_target(line, f"{path}:{number}"))
 
 
 def cover(examples: Iterable[Example], schema: Schema) -> Coverage:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstfault.errors import InputError
+from firstfault.files import read_text
 from firstfault.structured.pointer import pointer
 from firstfault.types import FormatProblem
 
@@ -149,9 +150,7 @@ def read_schema(path: Path) -> Schema:
         InputError: the file is missing, no JSON, or no valid schema.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        document = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not valid JSON: {error}.", hint="Give a file that holds one JSON schema."

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.serve.conftest import Running
@@ -47,12 +48,25 @@ def test_the_terminal_proves_it(town: Town, tmp_path: Path) -> None:
     assert len(notes(home, town.incident)) == 1
 
 
-def test_the_terminal_goes_through_the_server(desk: Running, town: Town) -> None:
-    home = str(desk.config.home)
-    ran = CliRunner().invoke(app, ["--home", home, "--url", desk.url, "prove", town.incident])
+def test_the_terminal_goes_through_the_server(desk: Running, town: Town, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "none")
+    ran = CliRunner().invoke(app, ["--home", elsewhere, "--url", desk.url, "prove", town.incident])
     assert ran.exit_code == 0, ran.output
     assert "pack / context_truncated" in ran.output
     assert "pack.budget_tokens = 900" in ran.output
+
+
+def test_the_terminal_reads_what_the_server_watches(desk: Running, town: Town) -> None:
+    def both(*arguments: str) -> list[Any]:
+        places = ("--home", str(desk.config.home)), ("--url", desk.url)
+        return [json.loads(CliRunner().invoke(app, [*one, *arguments, "--json"]).stdout) for one in places]
+
+    for arguments in (("incident",), ("incident", town.incident)):
+        here, there = both(*arguments)
+        assert here == there
+    here, there = both("monitor", "--since", "2h")
+    assert [row["stage"] for row in there["rows"]] == [row["stage"] for row in here["rows"]]
+    assert there["requests"] == here["requests"] > 0
 
 
 def test_too_little_was_answered_well(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from firstfault.collection.database import connect
-from firstfault.errors import InputError
 from firstfault.evaluate import RunStore
 from firstfault.evaluate.aggregate import lower_is_better
 from firstfault.evaluate.compare import compare
 from firstfault.evaluate.metrics import NAMES
+from firstfault.serve.access import visible
 from firstfault.serve.pages.rendering import render
 from firstfault.serve.pages.session import Reader, Viewer
 from firstfault.serve.problems import UnknownError
@@ -129,13 +129,7 @@ def known(store: RunStore, run_id: str, who: Viewer) -> Run:
         UnknownError: there is none, or not in a collection that the key opens.
     """
     unknown = UnknownError(f"There is no run '{run_id[:80]}'.", hint="The list of runs has them all.")
-    try:
-        found = store.get(run_id)
-    except InputError:
-        raise unknown from None
-    if not who.key.opens(found.collection):
-        raise unknown
-    return found
+    return visible(lambda: store.get(run_id), who.key, unknown)
 
 
 def _metrics(run: Run) -> list[tuple[str, Metric]]:

@@ -5,22 +5,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import Engine
 from starlette.responses import Response
 
-from firstfault.collection.database import connect
 from firstfault.monitor import Alert, AlertStore, Health, Incident, IncidentStore, Readings, Slice, health
 from firstfault.monitor.windows import Latency, Measure, StageHealth
 from firstfault.serve.pages.rendering import render
 from firstfault.serve.pages.session import Reader, Viewer
 from firstfault.serve.pages.traces import collections_of
-from firstfault.serve.state import Served, served
+from firstfault.serve.state import Served, over_database, served
 
 router = APIRouter()
-T = TypeVar("T")
 
 WINDOWS = {
     "1h": timedelta(hours=1),
@@ -100,7 +98,7 @@ async def page(
     def read(engine: Engine) -> Seen:
         return _seen(engine, server, who, chosen, window, lately=lately)
 
-    seen = await server.engine.read(lambda: over_database(server, read))
+    seen = await over_database(server, read)
     return render(
         request,
         "health.html",
@@ -116,15 +114,6 @@ async def page(
         collection=chosen or "",
         collections=names,
     )
-
-
-def over_database(server: Served, read: Callable[[Engine], T]) -> T:
-    """Read from the database of the home."""
-    engine = connect(server.engine.config.home)
-    try:
-        return read(engine)
-    finally:
-        engine.dispose()
 
 
 def _seen(

@@ -9,13 +9,12 @@ from starlette.responses import Response
 
 from firstfault.errors import InputError
 from firstfault.monitor import Alert, AlertStore, Entry, Incident, IncidentStore, postmortem
-from firstfault.serve.access import open_to
+from firstfault.serve.access import open_to, visible
 from firstfault.serve.pages.diagnoses import steps
-from firstfault.serve.pages.health import over_database
 from firstfault.serve.pages.rendering import render, to
 from firstfault.serve.pages.session import Reader, Viewer, acting
 from firstfault.serve.problems import UnknownError
-from firstfault.serve.state import served
+from firstfault.serve.state import over_database, served
 
 router = APIRouter()
 
@@ -35,9 +34,7 @@ class Story:
 async def incidents(request: Request, who: Reader) -> Response:
     """Incidents, newest first."""
     server = served(request)
-    found = await server.engine.read(
-        lambda: over_database(server, lambda engine: IncidentStore(engine).newest(limit=50))
-    )
+    found = await over_database(server, lambda engine: IncidentStore(engine).newest(limit=50))
     return render(
         request, "incidents.html", who=who, incidents=[one for one in found if who.key.opens(one.collection)]
     )
@@ -47,9 +44,7 @@ async def incidents(request: Request, who: Reader) -> Response:
 async def incident(request: Request, incident_id: str, who: Reader) -> Response:
     """One incident."""
     server = served(request)
-    found = await server.engine.read(
-        lambda: over_database(server, lambda engine: _story(engine, incident_id, who))
-    )
+    found = await over_database(server, lambda engine: _story(engine, incident_id, who))
     diagnosis: Any = found.incident.diagnosis
     return render(
         request,
@@ -67,9 +62,7 @@ async def incident(request: Request, incident_id: str, who: Reader) -> Response:
 async def export(request: Request, incident_id: str, who: Reader) -> Response:
     """The incident as Markdown, to download."""
     server = served(request)
-    found = await server.engine.read(
-        lambda: over_database(server, lambda engine: _story(engine, incident_id, who))
-    )
+    found = await over_database(server, lambda engine: _story(engine, incident_id, who))
     text = postmortem(found.incident, found.timeline, found.alerts)
     headers = {
         "content-disposition": f'attachment; filename="{found.incident.id}.md"',
@@ -93,7 +86,7 @@ async def note(request: Request, incident_id: str) -> Response:
         IncidentStore(engine).note(found.id, "note", f"{who.key.name}: {text}" if who.signed_in else text)
         return found.id
 
-    identity = await server.engine.read(lambda: over_database(server, write))
+    identity = await over_database(server, write)
     return to(f"/ui/incidents/{identity}")
 
 
@@ -102,9 +95,7 @@ async def prove(request: Request, incident_id: str) -> Response:
     """Ask again what was answered well before it began, try fixes on part of that, prove them on the rest."""
     who, _ = await acting(request, "admin")
     server = served(request)
-    found = await server.engine.read(
-        lambda: over_database(server, lambda engine: _story(engine, incident_id, who).incident)
-    )
+    found = await over_database(server, lambda engine: _story(engine, incident_id, who).incident)
     collection = open_to(who.key, found.collection)
     payload = {"incident": found.id}
     job = await server.engine.read(lambda: server.jobs.submit("prove", payload, collection=collection))
@@ -121,12 +112,7 @@ def _story(engine: Engine, incident_id: str, who: Viewer) -> Story:
     unknown = UnknownError(
         f"There is no incident '{incident_id[:80]}'.", hint="The list of incidents has them all."
     )
-    try:
-        found = store.get(incident_id)
-    except InputError:
-        raise unknown from None
-    if not who.key.opens(found.collection):
-        raise unknown
+    found = visible(lambda: store.get(incident_id), who.key, unknown)
     return Story(
         incident=found, timeline=store.timeline(found.id), alerts=AlertStore(engine).of_incident(found.id)
     )

@@ -10,13 +10,12 @@ from starlette.responses import Response
 from firstfault.errors import InputError
 from firstfault.monitor import Item, Reviews, Summary
 from firstfault.monitor.review import DEFAULT_SIZE
-from firstfault.serve.access import open_to
-from firstfault.serve.pages.health import over_database
+from firstfault.serve.access import open_to, visible
 from firstfault.serve.pages.rendering import render, to
 from firstfault.serve.pages.session import Reader, Viewer, acting
 from firstfault.serve.pages.traces import collections_of
 from firstfault.serve.problems import UnknownError
-from firstfault.serve.state import served
+from firstfault.serve.state import over_database, served
 
 router = APIRouter()
 
@@ -37,7 +36,7 @@ async def reviews(request: Request, who: Reader, reviewer: Name = "", second: bo
         queue = [one for one in store.queue(name, second=second) if who.key.opens(one.collection)]
         return store.summary(collection=_only(who)), queue
 
-    summary, queue = await server.engine.read(lambda: over_database(server, read))
+    summary, queue = await over_database(server, read)
     return render(
         request,
         "reviews.html",
@@ -57,7 +56,7 @@ async def reviews(request: Request, who: Reader, reviewer: Name = "", second: bo
 async def review(request: Request, item_id: str, who: Reader, reviewer: Name = "") -> Response:
     """One sentence and what was said of it."""
     server = served(request)
-    item = await server.engine.read(lambda: over_database(server, lambda engine: _item(engine, item_id, who)))
+    item = await over_database(server, lambda engine: _item(engine, item_id, who))
     return render(
         request,
         "reviews.html",
@@ -86,7 +85,7 @@ async def draw(request: Request) -> Response:
         found = list(traces.newest(limit=DRAWN_FROM))
         Reviews(engine).draw(found, size=DEFAULT_SIZE, collection=collection)
 
-    await server.engine.read(lambda: over_database(server, write))
+    await over_database(server, write)
     return to(f"/ui/reviews?{urlencode({'reviewer': fields.get('reviewer', '')})}")
 
 
@@ -104,7 +103,7 @@ async def label(request: Request, item_id: str) -> Response:
         item = _item(engine, item_id, who)
         Reviews(engine).label(item.id, name, fields.get("label", ""), note)
 
-    await server.engine.read(lambda: over_database(server, write))
+    await over_database(server, write)
     wanted = {"reviewer": name, "second": "true" if fields.get("second") == "true" else ""}
     return to(f"/ui/reviews?{urlencode({key: value for key, value in wanted.items() if value})}")
 
@@ -127,10 +126,4 @@ def _item(engine: Engine, item_id: str, who: Viewer) -> Item:
     unknown = UnknownError(
         f"There is no spot check '{item_id[:80]}'.", hint="The queue is under Spot checks."
     )
-    try:
-        found = Reviews(engine).get(item_id)
-    except InputError:
-        raise unknown from None
-    if not who.key.opens(found.collection):
-        raise unknown
-    return found
+    return visible(lambda: Reviews(engine).get(item_id), who.key, unknown)
