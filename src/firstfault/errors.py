@@ -66,6 +66,12 @@ class OutOfTimeError(FirstfaultError):
     exit_code = 3
 
 
+class RankError(FirstfaultError):
+    """A process of a training that runs in several failed, and the others were ended; what was saved is kept."""
+
+    exit_code = 3
+
+
 class RemoteError(FirstfaultError):
     """A remote endpoint is unreachable, refused the key, or answered what cannot be understood."""
 

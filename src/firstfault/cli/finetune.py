@@ -181,7 +181,7 @@ def train(
         typer.Option(exists=True, dir_okay=False, help="Chat template (Jinja) instead of the model's own."),
     ] = None,
     anyway: Annotated[bool, typer.Option(help="Train though the data would fail the gate.")] = False,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Check devices, show recipe and estimate, then stop.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA adapter, or every weight (--set method=full); exit 1 when a guard ended it.
@@ -229,6 +229,7 @@ def train(
             hint="Clean them (firstfault finetune clean), or train --anyway.",
         )
     trainer = line.prepare(made)
+    context.call_on_close(trainer.close)
     estimate = trainer.estimate()
     render_finetune.plan(err, made, estimate)
     if plan_only:
@@ -243,14 +244,22 @@ def train(
 
 
 @group.command()
-def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+def resume(
+    context: typer.Context,
+    run: Run = "last",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Go on in so many processes; else in as many as before.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Go on with a training that was interrupted, from its last checkpoint."""
     from firstfault.cli import render, render_finetune
     from firstfault.finetune import line
 
     home = state(context).config.home
     found = _run(context, run)
-    trainer = line.resume(home, found)
+    trainer = line.resume(home, found, processes=processes)
+    context.call_on_close(trainer.close)
     before = found.record.get("points", ())
     with render_finetune.listener(render.console(stderr=True), before) as listen:
         done = line.train(home, found, trainer, listen=listen)
