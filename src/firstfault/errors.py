@@ -67,7 +67,7 @@ class OutOfTimeError(FirstfaultError):
 
 
 class RankError(FirstfaultError):
-    """A process of a training that runs in several failed, and the others were ended; what was saved is kept."""
+    """One of the processes of a training failed, so that all were ended; what was saved is kept."""
 
     exit_code = 3
 

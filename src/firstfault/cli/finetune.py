@@ -181,7 +181,7 @@ def train(
         typer.Option(exists=True, dir_okay=False, help="Chat template (Jinja) instead of the model's own."),
     ] = None,
     anyway: Annotated[bool, typer.Option(help="Train though the data would fail the gate.")] = False,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Check devices, show recipe and estimate, then stop.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show recipe and estimate, then stop.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA adapter, or every weight (--set method=full); exit 1 when a guard ended it.

@@ -1,6 +1,6 @@
 """Processes that start, work and end together: their work in; answers, or what failed first in which, out.
 
-When one fails, is killed or does not come, all are ended; they end, too, when the process that started them is
+When one fails, is killed or does not come, all are ended; so they are when the process that started them is
 gone, however that came about.
 """
 
@@ -118,9 +118,10 @@ class Crew:
             ready = wait(list(asked), None if until is None else max(0.0, until - time.monotonic()))
             if not ready:
                 self.end()
+                late = ", ".join(map(str, asked.values()))
                 raise RankError(
-                    f"Rank {', '.join(map(str, asked.values()))} of {self.size} did not come in {within:g} s.",
-                    hint="What it waits for, NCCL_DEBUG=INFO shows; NCCL_P2P_DISABLE=1 helps with some boards. "
+                    f"Rank {late} of {self.size} did not come in {within:g} s.",
+                    hint="NCCL_DEBUG=INFO shows what it waits for; NCCL_P2P_DISABLE=1 helps with some boards. "
                     "One process needs no other: --set processes=1.",
                 )
             for pipe, rank in asked.items():

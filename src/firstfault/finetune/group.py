@@ -1,4 +1,4 @@
-"""One of several processes of a training: its rank in; its share of a batch, and what all of them add up, out.
+"""One of the processes of a training: its rank in; its share of a batch, and what all add up, out.
 
 accelerate forms the group and says which device is whose: NCCL between GPUs, gloo between processes on a CPU.
 Gradients are summed, not averaged: each rank divides by the tokens of the whole batch, so the sum is the

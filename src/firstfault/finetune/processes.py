@@ -1,4 +1,4 @@
-"""A training in several processes, one a device: a plan in; the face of a `Trainer`, with work in all of them, out.
+"""A training in several processes, one a device: a plan in; what a `Trainer` gives, by all of them, out.
 
 This process loads no model. It starts the others, hands on what the main one of them tells, and records it.
 """
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from firstfault.errors import InputError, MissingError
 from firstfault.finetune.crew import Crew, Desk
 from firstfault.finetune.extra import load
+from firstfault.finetune.group import EXTRA
 from firstfault.models.threads import default_threads
 
 if TYPE_CHECKING:
     from firstfault.finetune.recipe import Value
     from firstfault.finetune.train import Estimate, Listener, Plan, Trained
 
-EXTRA = "accelerate"
 JOINING_S = 300.0
 """For all to start, to import what they need, and to add up a number with the others."""
 ALL = "all"
@@ -39,7 +39,8 @@ def counted(given: "Mapping[str, Value]") -> "Mapping[str, Value]":
     gpus = int(load("torch").cuda.device_count())
     if not gpus:
         raise InputError(
-            "processes=all means one for each GPU, and torch sees none.", hint="Give a number: --set processes=2."
+            "processes=all means one for each GPU, and torch sees none.",
+            hint="Give a number: --set processes=2.",
         )
     return {**given, "processes": gpus}
 
@@ -110,7 +111,9 @@ class Several:
             self._ask("join", within=JOINING_S)
         return self._crew
 
-    def _ask(self, order: Any, heard: Callable[[Any], None] | None = None, *, within: float | None = None) -> Any:
+    def _ask(
+        self, order: Any, heard: Callable[[Any], None] | None = None, *, within: float | None = None
+    ) -> Any:
         assert self._crew is not None
         try:
             return self._crew.ask(order, heard, within=within)

@@ -460,7 +460,7 @@ class Trainer:
         return 0.1 + 0.45 * (1 + math.cos(math.pi * share))
 
     def _backward(self, rows: Sequence[Encoded]) -> float:
-        """Gradients of a batch, and its loss; of several processes each computes its rows, and has the sum."""
+        """Gradients of a batch, and its loss; each of several processes computes its rows, and has the sum."""
         total = max(1, sum(row.learnt for row in rows))
         summed = 0.0
         for part in _parts(self._mine(rows)):
