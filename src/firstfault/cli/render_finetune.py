@@ -64,7 +64,7 @@ def plan(out: Console, made: "Plan", estimate: "Estimate") -> None:
 
 def processes(out: Console, shares: "Sequence[Share]", batch: int) -> None:
     """Who computes what where. They were started, and took a step together, before this is printed."""
-    out.print("  all of them started, found each other and took one step together:")
+    out.print("  checked: all started, a sum of all was right, and they took one step together")
     for one in shares:
         of = "" if one.device_bytes is None else f" of {size(one.device_bytes)}"
         where = f"{one.device}, {one.threads} thread{'' if one.threads == 1 else 's'}"

@@ -121,7 +121,7 @@ class Crew:
                 late = ", ".join(map(str, asked.values()))
                 raise RankError(
                     f"Rank {late} of {self.size} did not come in {within:g} s.",
-                    hint="NCCL_DEBUG=INFO shows what it waits for; NCCL_P2P_DISABLE=1 helps with some boards. "
+                    hint="NCCL_DEBUG=INFO shows what it waits for; NCCL_P2P_DISABLE=1 helps some boards. "
                     "One process needs no other: --set processes=1.",
                 )
             for pipe, rank in asked.items():

@@ -150,7 +150,7 @@ def choose(
     )
     chosen["patience"] = (3, "measurements without progress, then it ends")
     chosen["seed"] = (0, "the same data give the same adapter")
-    chosen["processes"] = (1, "on the device there is; more share every batch, on a device each")
+    chosen["processes"] = (1, "more share every batch, each on a device of its own")
     unknown = set(given) - set(chosen)
     if unknown & set(OF_LORA):
         raise InputError(

@@ -338,7 +338,7 @@ class Trainer:
         )
         memory = parameters + 12 * adapter + logits + activations
         device = self.model.device
-        share = Share(
+        own = Share(
             rank=self._group.rank if self._group else 0,
             device=str(device),
             device_bytes=self.torch.cuda.get_device_properties(device).total_memory
@@ -354,7 +354,7 @@ class Trainer:
             seconds=round(self.steps * each + measuring, 1),
             memory_bytes=memory,
             device=str(device),
-            processes=(share,),
+            processes=(own,),
         )
 
     def run(
@@ -460,7 +460,7 @@ class Trainer:
         return 0.1 + 0.45 * (1 + math.cos(math.pi * share))
 
     def _backward(self, rows: Sequence[Encoded]) -> float:
-        """Gradients of a batch, and its loss; each of several processes computes its rows, and has the sum."""
+        """Gradients and loss of a batch; each of several processes computes its rows, and has the sum."""
         total = max(1, sum(row.learnt for row in rows))
         summed = 0.0
         for part in _parts(self._mine(rows)):
