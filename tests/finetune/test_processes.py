@@ -85,6 +85,35 @@ def test_a_killed_training_goes_on_in_two_processes_to_the_loss_of_one(tiny: Pat
     assert names == {str(file.relative_to(tmp_path / "whole")) for file in (tmp_path / "whole").rglob("*")}
 
 
+def test_a_plan_says_who_computes_what_where() -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from firstfault.cli import render_finetune
+    from firstfault.finetune.train import Share
+
+    out = StringIO()
+    shares = [
+        Share(
+            rank=rank,
+            device=f"cuda:{rank}",
+            device_bytes=24 * 2**30,
+            threads=4,
+            rows=rows,
+            memory_bytes=17 * 2**30,
+        )
+        for rank, rows in enumerate((2, 1))
+    ]
+    render_finetune.processes(Console(file=out, width=200), shares, 3)
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert (
+        lines[1]
+        == "rank 0: cuda:0, 4 threads: 2 of 3 rows a batch, about 17.0 GB of 24.0 GB; measures and saves"
+    )
+    assert lines[2] == "rank 1: cuda:1, 4 threads: 1 of 3 rows a batch, about 17.0 GB of 24.0 GB"
+
+
 class Bystander:
     """The group as a rank sees it that is not the main one, with nothing in its share."""
 

@@ -21,6 +21,8 @@ from firstfault.errors import FirstfaultError, RankError
 
 CALM_S = 2.0
 """After a failure was noticed: the others fail in turn, and which was the first becomes known."""
+ALONE = "NCCL_DEBUG=INFO shows more. One process needs no others: --set processes=1."
+"""What helps where processes do not find each other."""
 PARTING_S = 20.0
 """For processes that have nothing left to do, to end by themselves."""
 
@@ -121,8 +123,7 @@ class Crew:
                 late = ", ".join(map(str, asked.values()))
                 raise RankError(
                     f"Rank {late} of {self.size} did not come in {within:g} s.",
-                    hint="NCCL_DEBUG=INFO shows what it waits for; NCCL_P2P_DISABLE=1 helps some boards. "
-                    "One process needs no other: --set processes=1.",
+                    hint=ALONE,
                 )
             for pipe, rank in asked.items():
                 if pipe not in ready:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from firstfault.errors import RankError
+from firstfault.finetune.crew import ALONE
 from firstfault.finetune.extra import load
 
 EXTRA = "accelerate"
@@ -33,7 +34,7 @@ class Group:
 
         Raises:
             MissingError: accelerate is not installed.
-            RankError: the sum is wrong.
+            RankError: they cannot be reached, or the sum is wrong.
         """
         self.rank, self.size, self.main = rank, size, rank == 0
         loopback = "lo0" if sys.platform == "darwin" else "lo"
@@ -47,13 +48,17 @@ class Group:
         # on a CPU accelerate passes rank and size on; on GPUs they must stand in the address
         place = f"file://{meeting}" + (f"?rank={rank}&world_size={size}" if gpu else "")
         joining = accelerate.InitProcessGroupKwargs(init_method=place, timeout=LONGEST)
-        self._accelerator = accelerate.Accelerator(cpu=not gpu, kwargs_handlers=[joining])
-        self.device = str(self._accelerator.device)
-        whole = size * (size + 1) / 2
-        if (found := self.total(rank + 1)) != whole:
+        try:
+            self._accelerator = accelerate.Accelerator(cpu=not gpu, kwargs_handlers=[joining])
+            self.device = str(self._accelerator.device)
+            found = self.total(rank + 1)
+        except RuntimeError as error:  # NCCL's and gloo's own errors are such
+            what = str(error).partition("\n")[0][:300]
+            raise RankError(f"Rank {rank} of {size} cannot join the others: {what}", hint=ALONE) from error
+        if found != size * (size + 1) / 2:
             raise RankError(
-                f"{size} processes added 1 to {size} up to {found:g}: what connects {self.device} is broken.",
-                hint="Train in one process: --set processes=1. NCCL_P2P_DISABLE=1 helps with some boards.",
+                f"Rank {rank} of {size} added 1 to {size} up to {found:g} with the others.",
+                hint=f"NCCL_P2P_DISABLE=1 helps where boards cannot reach each other. {ALONE}",
             )
 
     def share(self, rows: Sequence[In]) -> Sequence[In]:
