@@ -75,6 +75,12 @@ class Group:
         """What the main rank says; the others are told."""
         return self.total(float(said and self.main)) > 0
 
+    def align(self, parameters: Sequence[Any]) -> None:
+        """Take over the values of the main rank: GPUs of two kinds draw other numbers from one seed."""
+        broadcast = load("accelerate.utils", EXTRA).broadcast
+        for one in parameters:
+            broadcast(one.detach())  # in place
+
     def add_gradients(self, parameters: Sequence[Any]) -> None:
         """Replace the gradients by their sums over all ranks. A rank without rows adds nothing."""
         for one in parameters:

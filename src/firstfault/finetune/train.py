@@ -280,6 +280,8 @@ class Trainer:
         self.steps = self.batches * recipe.epochs
         self._shape = doctor.taught(made.training)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        if group:
+            group.align(self._trained)
         self._reference = load_model(made.base) if recipe.kl and recipe.method == "full" else None
         self._optimizer = self.torch.optim.AdamW(
             self._trained, lr=recipe.learning_rate, weight_decay=0.0, foreach=False
