@@ -56,9 +56,11 @@ def test_a_killed_training_goes_on_in_two_processes_to_the_loss_of_one(tiny: Pat
     if processes._cores() < 2:
         pytest.skip("two processes need two cores")
     from firstfault.finetune import line
+    from firstfault.structured.schema import compile_schema
 
     # 33 rows: in the last batch of an epoch there is nothing for the second process
     made = planned(tiny, tmp_path, training=33, dropout=0.0, checks=5)
+    made = replace(made, schema=compile_schema({"type": "object", "required": ["x"]}))
     whole = run(made, tmp_path / "whole")
 
     def kill(now: Any) -> None:
@@ -78,6 +80,7 @@ def test_a_killed_training_goes_on_in_two_processes_to_the_loss_of_one(tiny: Pat
     assert [one.step for one in heard if one.loss is not None] == list(range(6, 11))
     for ours, theirs in zip(done.points, whole.points, strict=True):
         assert ours.validation_loss == pytest.approx(theirs.validation_loss, abs=1e-4)
+        assert ours.valid_share == theirs.valid_share
         assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
     assert done.points[-1].validation_loss < 0.9 * done.points[0].validation_loss
     assert [one["points"][-1]["step"] for one in kept] == [10]

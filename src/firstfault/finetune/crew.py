@@ -153,11 +153,12 @@ class Crew:
         codes = [one.exitcode for one in self._processes]
         self.end()
         for rank, code in enumerate(codes):
-            if code is not None and code < 0:
+            # NCCL aborts a process whose peers are gone, so that this is no cause where another one is known
+            if code is not None and code < 0 and not (failures and code == -signal.SIGABRT):
                 what = f"was ended by {signal.Signals(-code).name}"
                 return self._error(rank, what, "If memory ran out: fewer processes, or a smaller batch_size.")
         if not failures:
-            return self._error(noticed, f"ended with exit code {codes[noticed]}", "Its last words are above.")
+            return self._error(noticed, f"ended with exit code {codes[noticed]}", "See what it printed.")
         rank = min(failures, key=lambda one: failures[one].at)
         first = failures[rank]
         if first.error is not None:

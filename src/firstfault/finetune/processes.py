@@ -107,7 +107,9 @@ class Several:
                 torch.cuda.empty_cache()
             self._meeting = tempfile.TemporaryDirectory(prefix="firstfault-ranks-")
             threads = max(1, default_threads() // size)
-            self._crew = Crew(_work, size, self.plan, Path(self._meeting.name, "meeting"), threads)
+            schema = dict(self.plan.schema.document) if self.plan.schema else None
+            travels = replace(self.plan, schema=None)  # a compiled schema does not
+            self._crew = Crew(_work, size, travels, schema, Path(self._meeting.name, "meeting"), threads)
             self._ask("join", within=JOINING_S)
         return self._crew
 
@@ -172,16 +174,19 @@ class Several:
             self._meeting = None
 
 
-def _work(desk: Desk, made: "Plan", meeting: Path, threads: int) -> None:
+def _work(desk: Desk, made: "Plan", schema: dict[str, Any] | None, meeting: Path, threads: int) -> None:
     """What each process does: join the others, load the model, then estimate and train when told to."""
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     from firstfault.finetune.group import Group
     from firstfault.finetune.train import Trainer
+    from firstfault.structured.schema import compile_schema
 
     load("torch").set_num_threads(threads)
     desk.order()
     group = Group(desk.rank, desk.size, meeting)
     desk.answer(group.device)
+    if schema is not None:
+        made = replace(made, schema=compile_schema(schema))
     trainer = Trainer(made, Path(), group)
     while (order := desk.order()) is not None:
         if order == "estimate":

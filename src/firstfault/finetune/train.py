@@ -69,7 +69,9 @@ class Estimate:
     memory_bytes: int
     """Weights, adapter, optimizer and activations, at most; of several processes, of that with most."""
     device: str
+    """Of the main process."""
     processes: tuple[Share, ...]
+    """By rank; one, unless the recipe asks for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,16 +325,16 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self.torch.set_rng_state(state)
         widest_s = time.perf_counter() - began
-        share = statistics.fmean(len(row.ids) for row in self._rows) / max(len(row.ids) for row in self._rows)
-        each = widest_s * (0.5 + 0.5 * share)
+        usual = statistics.fmean(len(row.ids) for row in self._rows) / max(len(row.ids) for row in self._rows)
+        each = widest_s * (0.5 + 0.5 * usual)
         measurements = self.steps / self.plan.recipe.checks + 1
-        alone = size / (self._group.size if self._group else 1)  # measurements are not shared
-        measuring = measurements * each * (len(self._probe) + len(self._held) + 30) / (3 * alone)
+        rank, ranks = (self._group.rank, self._group.size) if self._group else (0, 1)
+        own = len(range(rank, size, ranks))  # and nobody shares the measurements
+        measuring = measurements * each * (len(self._probe) + len(self._held) + 30) / (3 * own)
         held = [self.model, *([] if self._reference is None else [self._reference])]
         parameters = sum(p.numel() * p.element_size() for model in held for p in model.parameters())
         adapter = sum(p.numel() for p in self._trained)
-        mine = self._mine(widest)
-        tokens = min(TOKENS_AT_ONCE, len(mine) * max((len(row.ids) for row in mine), default=0))
+        tokens = min(TOKENS_AT_ONCE, own * len(widest[0].ids))
         config = self.model.config
         logits = 3 * 4 * tokens * config.vocab_size
         activations = (
@@ -340,14 +342,13 @@ class Trainer:
         )
         memory = parameters + 12 * adapter + logits + activations
         device = self.model.device
-        own = Share(
-            rank=self._group.rank if self._group else 0,
+        gpu = self.torch.cuda.get_device_properties(device) if device.type == "cuda" else None
+        share = Share(
+            rank=rank,
             device=str(device),
-            device_bytes=self.torch.cuda.get_device_properties(device).total_memory
-            if device.type == "cuda"
-            else None,
+            device_bytes=gpu.total_memory if gpu else None,
             threads=self.torch.get_num_threads(),
-            rows=len(mine),
+            rows=own,
             memory_bytes=memory,
         )
         return Estimate(
@@ -356,7 +357,7 @@ class Trainer:
             seconds=round(self.steps * each + measuring, 1),
             memory_bytes=memory,
             device=str(device),
-            processes=(own,),
+            processes=(share,),
         )
 
     def run(
