@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from firstfault.finetune.recipe import Value
     from firstfault.finetune.train import Estimate, Listener, Plan, Trained
 
-JOINING_S = 300.0
-"""For all to start, to import what they need, and to add up a number with the others."""
+JOINING_S = 900.0
+"""For all to start, import what they need and add up a number: long, for cores that are busy."""
 ALL = "all"
 """`processes=all`: one for each GPU."""
 
@@ -94,12 +94,8 @@ class Several:
         """Of the base model, as transformers have it."""
         return load("transformers").AutoConfig.from_pretrained(self.plan.base.folder)
 
-    def start(self) -> Crew:
-        """The processes, which have found each other and added up a number; started if they are not yet.
-
-        Raises:
-            RankError: one cannot start, or they cannot talk to each other.
-        """
+    def _start(self) -> None:
+        """Start the processes, which find each other and add up a number, unless that is done."""
         if self._crew is None:
             size = self.plan.recipe.processes
             torch = load("torch")
@@ -111,7 +107,6 @@ class Several:
             travels = replace(self.plan, schema=None)  # a compiled schema does not
             self._crew = Crew(_work, size, travels, schema, Path(self._meeting.name, "meeting"), threads)
             self._ask("join", within=JOINING_S)
-        return self._crew
 
     def _ask(
         self, order: Any, heard: Callable[[Any], None] | None = None, *, within: float | None = None
@@ -127,9 +122,9 @@ class Several:
         """What it will cost, from one step of all together; nothing is learnt from it.
 
         Raises:
-            RankError: a process failed, e.g. because its device has too little memory.
+            RankError: a process cannot start or reach the others, or failed, e.g. for want of memory.
         """
-        self.start()
+        self._start()
         found: list[Estimate] = self._ask("estimate")
         slowest = max(found, key=lambda one: one.seconds)
         return replace(
@@ -157,7 +152,7 @@ class Several:
             elif name == "keep" and keep is not None:
                 keep(value)
 
-        self.start()
+        self._start()
         trained: Trained = self._ask(self.folder, heard)[0]
         assert self._crew is not None
         self._crew.part()
