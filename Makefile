@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/firstfault demo
 
 test: $(VENV)/.installed-dev lint
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -1,11 +1,14 @@
 """The server under load, on the loopback: overhead, saturation, overload, kill -9, telemetry, fuzzing.
 
-    python -m bench.serve overhead | saturation | overload | telemetry | kill | cancel | fuzz [--out FILE]
+    python -m bench.serve WHAT [--out FILE]
+
+WHAT: overhead, saturation, overload, telemetry, monitoring, kill, cancel or fuzz.
 
 Every subcommand makes a home of its own in a temporary folder, starts `firstfault serve` as a process, says
 on stderr how far it is, and prints one JSON document, which also goes to `--out` (bench/out/serve-WHAT.json).
 Answers are extractive unless said otherwise. The whole figures, unattended: overhead --rounds 400,
-telemetry --seconds 30, overload --seconds 600, kill --rounds 20, cancel --rounds 20, fuzz --requests 20000.
+telemetry and monitoring --seconds 30, overload --seconds 600, kill and cancel --rounds 20, and
+fuzz --requests 20000.
 """
 
 import argparse
@@ -421,33 +424,47 @@ def telemetry(seconds: float) -> dict[str, Any]:
 
     sink = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     Thread(target=sink.serve_forever, daemon=True).start()
-    rates: dict[str, list[float]] = {"off": [], "on": []}
-    cpu: dict[str, list[float]] = {"off": [], "on": []}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         documents(home, 50)
-        for name in ("off", "on", "on", "off") * TURNS:
-            settings = {"serve.queue": "64", "serve.degrade_reranker": "false"}
-            if name == "on":
-                settings["serve.otlp_endpoint"] = f"http://127.0.0.1:{sink.server_address[1]}"
-            process = Process(Path(folder), home, settings)
-            process.start()
-            asyncio.run(_load(process.url, "/ask", seconds=5, parallel=50, body={}))
-            before = process.cpu_s()
-            load = asyncio.run(_load(process.url, "/ask", seconds=seconds, parallel=50, body={}))
-            answered = load["statuses"].get("200", 0)
-            rates[name].append(load["per_second"])
-            cpu[name].append(round((process.cpu_s() - before) / answered * 1000, 2))
-            process.stop()
-            tell(f"telemetry {name}: {rates[name][-1]} answers a second, {cpu[name][-1]} ms of CPU each")
+        collector = {"serve.otlp_endpoint": f"http://127.0.0.1:{sink.server_address[1]}"}
+        compared = _compared(Path(folder), home, seconds, off={}, on=collector)
         recording = _recording(Path(folder), home)
     sink.shutdown()
+    return {**compared, "recording": recording}
+
+
+def monitoring(seconds: float) -> dict[str, Any]:
+    """50 clients asking, with the watch over their requests and without; turn by turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        documents(home, 50)
+        return _compared(Path(folder), home, seconds, off={"monitor.enabled": "false"}, on={})
+
+
+def _compared(
+    folder: Path, home: Path, seconds: float, *, off: dict[str, str], on: dict[str, str]
+) -> dict[str, Any]:
+    """Answers a second, and CPU of each, of a server with one set of settings and with another."""
+    rates: dict[str, list[float]] = {"off": [], "on": []}
+    cpu: dict[str, list[float]] = {"off": [], "on": []}
+    for name in ("off", "on", "on", "off") * TURNS:
+        settings = {"serve.queue": "64", "serve.degrade_reranker": "false", **(on if name == "on" else off)}
+        process = Process(folder, home, settings)
+        process.start()
+        asyncio.run(_load(process.url, "/ask", seconds=5, parallel=50, body={}))
+        before = process.cpu_s()
+        load = asyncio.run(_load(process.url, "/ask", seconds=seconds, parallel=50, body={}))
+        answered = load["statuses"].get("200", 0)
+        rates[name].append(load["per_second"])
+        cpu[name].append(round((process.cpu_s() - before) / answered * 1000, 2))
+        process.stop()
+        tell(f"{name}: {rates[name][-1]} answers a second, {cpu[name][-1]} ms of CPU each")
     return {
         "answers_per_second": rates,
         "loss_of_throughput": round(1 - statistics.median(rates["on"]) / statistics.median(rates["off"]), 4),
         "cpu_ms_an_answer": cpu,
         "loss_in_cpu": round(statistics.median(cpu["on"]) / statistics.median(cpu["off"]) - 1, 4),
-        "recording": recording,
     }
 
 
@@ -617,6 +634,7 @@ def main() -> None:
         "overload": lambda: overload(given.seconds),
         "kill": lambda: kill(given.rounds),
         "telemetry": lambda: telemetry(given.seconds),
+        "monitoring": lambda: monitoring(given.seconds),
         "fuzz": lambda: fuzz(given.requests, out.with_suffix(".log")),
         "cancel": lambda: cancel(given.rounds),
     }

@@ -48,6 +48,7 @@ def execute(*arguments: str | Path) -> int:
     """Run the command line in this process; returns its exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["firstfault", *map(str, arguments)])
+        patch.delenv("COLUMNS", raising=False)  # a pipe has no width
         try:
             cli.main()
         except SystemExit as stop:

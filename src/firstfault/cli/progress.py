@@ -1,11 +1,35 @@
-"""Progress bars, on stderr: downloads and ingestion."""
+"""Progress on stderr: bars on a terminal; in a log a line now and then, and the last state of the bar."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from firstfault.ingest import Progress
+
+SAID_EVERY_S = 30.0
+"""Seconds between two lines in a log."""
+
+
+class _Log:
+    """What a bar would show, as lines, where nobody sees bars."""
+
+    def __init__(self, console: "Console") -> None:
+        self._silent = console.is_terminal
+        self._due = time.monotonic() + SAID_EVERY_S
+
+    def tell(self, what: str, done: int, total: int | None, unit: str = "") -> None:
+        """Write a line, if it is time for one."""
+        if self._silent or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + SAID_EVERY_S
+        of = f" of {total:,}" if total else ""
+        typer.echo(f"  {time.strftime('%H:%M:%S')} {what}: {done:,}{of} {unit}".rstrip(), err=True)
 
 
 @contextmanager
@@ -58,20 +82,23 @@ def ingest_progress() -> Iterator["Callable[[Progress], None]"]:
     from rich import progress as bars
     from rich.console import Console
 
+    console = Console(stderr=True)
     bar = bars.Progress(
         bars.TextColumn("  {task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TextColumn("documents, {task.fields[rate]}"),
         bars.TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
     )
     task = bar.add_task("ingesting", total=None, rate="")
+    log = _Log(console)
 
     def update(now: "Progress") -> None:
         speed = bar.tasks[0].speed
         rate = f"{speed:,.0f}/s" if speed else ""
         bar.update(task, completed=now.done, total=now.total or None, rate=rate)
+        log.tell("ingesting", now.done, now.total or None, "documents")
 
     with bar:
         yield update
@@ -85,17 +112,24 @@ def case_progress(
     from rich import progress as bars
     from rich.console import Console
 
+    console = Console(stderr=True)
     bar = bars.Progress(
         bars.TextColumn("  {task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TextColumn(unit),
         bars.TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
     )
     task = bar.add_task(doing, total=None, visible=at_once)
+    log = _Log(console)
+
+    def update(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total, visible=True)
+        log.tell(doing, done, total, unit)
+
     with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+        yield update
 
 
 @contextmanager
@@ -104,12 +138,19 @@ def trial_progress(doing: str = "trying repairs") -> Iterator[Callable[[str, int
     from rich import progress as bars
     from rich.console import Console
 
+    console = Console(stderr=True)
     bar = bars.Progress(
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        console=console,
     )
     task = bar.add_task(doing, total=None)
+    log = _Log(console)
+
+    def update(what: str, done: int, total: int) -> None:
+        bar.update(task, description=what, completed=done, total=total)
+        log.tell(what, done, total)
+
     with bar:
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        yield update

@@ -6,7 +6,7 @@ Everything that comes from documents or models is printed as plain text, never a
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.live import Live
@@ -279,10 +279,8 @@ def traces(out: Console, found: Sequence[Trace]) -> None:
     styles["error"] = "bold red"
     table = Table(box=None, padding=(0, 2), header_style="bold", pad_edge=False)
     for column in ("trace", "answer", "ms", "question"):
-        fold = column in ("question", "trace")
-        table.add_column(
-            column, no_wrap=not fold, overflow="fold", justify="right" if column == "ms" else "left"
-        )
+        justify: Literal["left", "right"] = "right" if column == "ms" else "left"
+        table.add_column(column, no_wrap=column != "question", overflow="fold", justify=justify)
     for one in found:
         state = status(one)
         table.add_row(

@@ -87,7 +87,10 @@ def incidents(found: Sequence[Incident]) -> None:
     if not found:
         out.print("no incident so far; `firstfault watch` judges the alert rules, a server does so by itself")
         return
-    table = Table("incident", "state", "opened (UTC)", "first fault", "what", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("incident", no_wrap=True)  # an id is there to be copied
+    for column in ("state", "opened (UTC)", "first fault", "what"):
+        table.add_column(column, overflow="fold")
     for one in found:
         fault = one.stage + (f" / {one.cause}" if one.cause else "")
         table.add_row(one.id, one.state, one.at[:19], fault, escape(one.title))
