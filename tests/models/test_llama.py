@@ -1,10 +1,13 @@
 import asyncio
 import json
+import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,6 +95,74 @@ async def test_cancelling_frees_the_runtime(llama: LlamaGenerator) -> None:
     await stream.aclose()  # type: ignore[attr-defined]
     text, _ = await ask(llama, "Why is the sky blue?")
     assert text
+
+
+def batches_read(llama: LlamaGenerator) -> int:
+    found = re.search(r"^llamacpp:n_decode_total (\d+)$", llama.load().handle_metrics(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+async def test_the_batch_in_which_the_client_leaves_is_the_last(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaving:
+        """The runtime; when it has read a batch, the client has left."""
+
+        def __init__(self, runtime: Any) -> None:
+            self.runtime = runtime
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.runtime, name)
+
+        def handle_completions(self, request: Any, reply: Any) -> None:
+            self.runtime.handle_completions(request, reply)
+            loop.call_soon_threadsafe(task.cancel)
+            for stopped in tuple(llama._running):
+                assert stopped.wait(10)
+
+        def handle_chat_completions(self, *_: Any) -> None:
+            answered.append(True)
+
+    answered: list[bool] = []
+    loop, before = asyncio.get_running_loop(), batches_read(llama)
+    monkeypatch.setattr(llama, "_server", Leaving(llama.load()))
+    task = asyncio.create_task(ask(llama, "word " * 900))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await loop.run_in_executor(llama._worker, lambda: None)
+    assert batches_read(llama) - before == 1
+    assert not answered
+
+
+async def test_a_prompt_read_in_batches_is_the_same_prompt(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "Tell me about the sea and the sky. " * 8
+    in_batches = await ask(llama, question, max_tokens=6)
+    monkeypatch.setattr(llama, "_read_ahead", lambda *_: False)
+    assert await ask(llama, question, max_tokens=6) == in_batches
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [({"error": {"code": 500}}, 1), ({"usage": {"prompt_tokens_details": {"cached_tokens": 0}}}, 2)],
+)
+def test_what_the_runtime_did_not_keep_is_not_built_upon(
+    llama: LlamaGenerator, monkeypatch: pytest.MonkeyPatch, reply: dict[str, Any], asked: int
+) -> None:
+    pieces: list[Any] = []
+
+    def forget(piece: Any, answer: Any) -> None:
+        pieces.append(piece)
+        answer(reply)
+
+    address = llama.load().listening_address
+    runtime = SimpleNamespace(listening_address=address, handle_completions=forget)
+    monkeypatch.setattr(llama, "_server", runtime)
+    turns = [{"role": "user", "content": "word " * 400}]
+    assert not llama._read_ahead(turns, threading.Event())
+    assert [len(piece["prompt"]) for piece in pieces] == [64, 128][:asked]
 
 
 async def test_a_waiting_request_can_be_cancelled_at_once(llama: LlamaGenerator) -> None:

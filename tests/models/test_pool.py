@@ -1,5 +1,6 @@
 """Several endpoints for one model, over real HTTP on the loopback."""
 
+import asyncio
 import threading
 import time
 from collections import Counter
@@ -147,6 +148,18 @@ async def test_the_slow_one_answers_when_the_second_fails(tmp_path: Path, fakes:
     assert text == "slow"
     assert [name for name, _ in notes(deltas)] == ["hedged", "endpoint_failed"]
     await generator.aclose()
+
+
+async def test_who_leaves_while_two_are_asked_leaves_both(tmp_path: Path, fakes: Any) -> None:
+    both = fakes(hanging, hanging)
+    task = asyncio.create_task(ask(pool(tmp_path, both, hedge=0.05)))
+    while not all(one.requests for one in both):
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for one in both:
+        assert await asyncio.to_thread(one.closed.wait, 5)
 
 
 async def test_when_all_fail_the_error_names_them(tmp_path: Path, fakes: Any) -> None:

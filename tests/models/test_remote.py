@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import threading
 import time
 from typing import Any
 
@@ -191,16 +192,21 @@ async def test_a_silent_endpoint_runs_out_of_time(endpoint: FakeEndpoint) -> Non
         await ask(make(endpoint, timeout_s=0.2, attempts=1))
 
 
-async def test_cancelling_closes_the_connection(endpoint: FakeEndpoint) -> None:
-    def talk(exchange: Exchange) -> None:
-        exchange.begin_stream()
-        exchange.send_text("Hel")
-        exchange.wait_until_gone()
+@pytest.mark.parametrize("speaking", [False, True])
+async def test_cancelling_closes_the_connection(endpoint: FakeEndpoint, speaking: bool) -> None:
+    asked = threading.Event()
 
-    endpoint.reply = talk
-    generator = make(endpoint)
-    task = asyncio.create_task(ask(generator))
-    await asyncio.sleep(0.5)
+    def listen(exchange: Exchange) -> None:
+        if speaking:
+            exchange.begin_stream()
+            exchange.send_text("Hel")
+        asked.set()
+        if not exchange.rfile.read(1):  # it hung up
+            raise ConnectionResetError
+
+    endpoint.reply = listen
+    task = asyncio.create_task(ask(make(endpoint)))
+    assert await asyncio.to_thread(asked.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -83,6 +83,7 @@ def _page(card: Scorecard) -> Iterator[str]:
         ]
         header = ["measure", card.against, name, "difference", "95 % interval", "p (Holm)", "n", ""]
         yield _table([escape(one) for one in header], rows)
+    yield '<p class="dim">p is adjusted over the rows of a table; on top, over the pairs of arms.</p>'
     yield "</body></html>"
 
 
