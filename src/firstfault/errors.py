@@ -68,6 +68,12 @@ class OutOfTimeError(FirstfaultError):
     exit_code = 3
 
 
+class RankError(FirstfaultError):
+    """One of the processes of a training failed, so that all were ended; what was saved is kept."""
+
+    exit_code = 3
+
+
 class RemoteError(FirstfaultError):
     """A remote endpoint is unreachable, refused the key, or answered what cannot be understood."""
 

@@ -221,6 +221,7 @@ def train(
             hint="Clean them (firstfault finetune clean), or train --anyway.",
         )
     trainer = line.prepare(made)
+    context.call_on_close(trainer.close)
     estimate = trainer.estimate()
     render_finetune.plan(err, made, estimate)
     if plan_only:
@@ -235,7 +236,14 @@ def train(
 
 
 @group.command()
-def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> None:
+def resume(
+    context: typer.Context,
+    run: Run = "last",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Go on in so many processes; else in as many as before.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Go on with a training that was interrupted, from its last checkpoint."""
     from firstfault.cli import render, render_finetune
     from firstfault.finetune import line
@@ -243,7 +251,8 @@ def resume(context: typer.Context, run: Run = "last", as_json: Json = False) -> 
     given = state(context)
     home = given.config.home
     found = _run(given, run)
-    trainer = line.resume(home, found)
+    trainer = line.resume(home, found, processes=processes)
+    context.call_on_close(trainer.close)
     before = found.record.get("points", ())
     with render_finetune.listener(render.console(stderr=True), before) as listen:
         done = line.train(home, found, trainer, listen=listen)

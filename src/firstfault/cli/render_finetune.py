@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from firstfault.finetune.doctor import Examination
     from firstfault.finetune.guards import Point
     from firstfault.finetune.runs import TrainingRun
-    from firstfault.finetune.train import Estimate, Plan, Progress
+    from firstfault.finetune.train import Estimate, Plan, Progress, Share
     from firstfault.finetune.trials import Intervention
 
 WIDEST = 110
@@ -50,12 +50,26 @@ def plan(out: Console, made: "Plan", estimate: "Estimate") -> None:
     what = "every weight of" if made.recipe.method == "full" else "a LoRA adapter for"
     out.print(Text(f"{what} {made.base.name}", style="bold"))
     steps = f"{estimate.steps:,} steps of {estimate.seconds_a_step:.2g} s, and measurements between them"
-    memory = f"about {size(estimate.memory_bytes)} of memory"
-    out.print(f"  about {duration(estimate.seconds)} on {estimate.device}: {steps}; {memory}")
+    several = len(estimate.processes) > 1
+    memory = f"about {size(estimate.memory_bytes)} of memory{' each' if several else ''}"
+    where = f"{len(estimate.processes)} processes" if several else estimate.device
+    out.print(f"  about {duration(estimate.seconds)} on {where}: {steps}; {memory}")
+    if several:
+        processes(out, estimate.processes, made.recipe.batch_size)
     dropped = f", {made.dropped:,} dropped for nothing to learn" if made.dropped else ""
     held, replayed = len(made.validation), len(made.replay)
     out.print(f"  {len(made.training):,} examples, {held:,} held out, {replayed:,} for replay{dropped}")
     settings(out, made.recipe.document()["settings"])
+
+
+def processes(out: Console, shares: "Sequence[Share]", batch: int) -> None:
+    """Who computes what where. They were started, and took a step together, before this is printed."""
+    out.print("  checked: all started, a sum of all was right, and they took one step together")
+    for one in shares:
+        of = "" if one.device_bytes is None else f" of {size(one.device_bytes)}"
+        where = f"{one.device}, {one.threads} thread{'' if one.threads == 1 else 's'}"
+        what = f"{one.rows} of {batch} rows a batch, about {size(one.memory_bytes)}{of}"
+        out.print(f"    rank {one.rank}: {where}: {what}{'; measures and saves' if one.rank == 0 else ''}")
 
 
 def duration(seconds: float) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from firstfault.answer.prompt import OWN_INSTRUCTIONS
 from firstfault.collection.database import translated
-from firstfault.errors import FirstfaultError, InputError, MissingError
+from firstfault.errors import FirstfaultError, InputError, MissingError, RankError
 from firstfault.finetune.base import open_base
 from firstfault.finetune.card import card
 from firstfault.finetune.data import Row, read_dataset, write_dataset
 from firstfault.finetune.gates import gate, passed
-from firstfault.finetune.recipe import SAVED, restored
+from firstfault.finetune.recipe import SAVED, restored, shared
 from firstfault.finetune.releases import Candidate, Release, publish, require_name
 from firstfault.finetune.runs import TrainingRun, TrainingRuns
 from firstfault.trace.record import new_trace_id
@@ -24,20 +24,30 @@ if TYPE_CHECKING:
     from firstfault.finetune.diagnose import RunDiagnosis
     from firstfault.finetune.harness import Tasks
     from firstfault.finetune.measure import Told
+    from firstfault.finetune.processes import Several
     from firstfault.finetune.train import Listener, Plan, Trainer
     from firstfault.finetune.trials import Intervention
+
+    Training = Trainer | Several
 
 _FILES = ("training", "validation", "replay")
 
 
-def prepare(made: "Plan") -> "Trainer":
-    """Load the model of a plan, e.g. to estimate; nothing is recorded."""
+def prepare(made: "Plan", folder: Path | None = None) -> "Training":
+    """What trains a plan, here or in several processes, e.g. to estimate; nothing is recorded.
+
+    Raises:
+        InputError: the recipe asks for more processes than there are devices.
+        MissingError: the extra for several processes is not installed.
+    """
+    from firstfault.finetune.processes import Several
     from firstfault.finetune.train import Trainer
 
-    return Trainer(made, Path())
+    kind = Trainer if made.recipe.processes == 1 else Several
+    return kind(made, folder or Path())
 
 
-def begin(home: Path, trainer: "Trainer") -> TrainingRun:
+def begin(home: Path, trainer: "Training") -> TrainingRun:
     """Record a run with its rows, and give its folder to the trainer."""
     runs = TrainingRuns(home, create=True)
     try:
@@ -50,17 +60,19 @@ def begin(home: Path, trainer: "Trainer") -> TrainingRun:
     return run
 
 
-def resume(home: Path, run: TrainingRun) -> "Trainer":
-    """A run that was interrupted, with the model at its last checkpoint.
+def resume(home: Path, run: TrainingRun, *, processes: int | None = None) -> "Training":
+    """A run that was interrupted, to go on from its last checkpoint; in so many processes, or as before.
 
     Raises:
-        InputError: it has ended, or its rows are gone.
+        InputError: it has ended, its rows are gone, or there are fewer devices than processes.
+        MissingError: the extra for several processes is not installed.
     """
-    from firstfault.finetune.train import Trainer
-
     if run.status != "training":
         raise InputError(f"{run.id} has ended ({run.status}).", hint="See: firstfault finetune show RUN")
-    return Trainer(planned(home, run), run.folder)
+    made = planned(home, run)
+    if processes is not None:
+        made = replace(made, recipe=shared(made.recipe, processes))
+    return prepare(made, run.folder)
 
 
 def asks_alike(run: TrainingRun) -> bool:
@@ -99,11 +111,12 @@ def _rows(file: Path) -> tuple[Row, ...]:
 
 
 def train(
-    home: Path, run: TrainingRun, trainer: "Trainer", *, listen: "Listener | None" = None
+    home: Path, run: TrainingRun, trainer: "Training", *, listen: "Listener | None" = None
 ) -> TrainingRun:
     """Train to the end, record it, and write the adapter in both formats.
 
     Raises:
+        RankError: one of several processes failed or was killed; the run can be resumed.
         FirstfaultError: it could not go on; the run is marked as failed.
     """
     from firstfault.finetune.export import ARCHITECTURES, export_gguf
@@ -113,13 +126,16 @@ def train(
     try:
         try:
             done = trainer.run(listen, lambda seen: runs.update(run.id, seen))
+        except RankError as error:
+            error.hint += f" Then go on: firstfault finetune resume {run.id}"
+            raise
         except FirstfaultError:
             runs.update(run.id, {}, "failed")
             raise
         best = done.best.step if done.best else None
         changes: dict[str, Any] = document(done.points, done.alarms, best, done.seconds)
-        if done.folder.name == SAVED["lora"] and trainer.model.config.model_type in ARCHITECTURES:
-            export_gguf(done.folder, trainer.model.config, run.folder / "adapter.gguf")
+        if done.folder.name == SAVED["lora"] and trainer.config.model_type in ARCHITECTURES:
+            export_gguf(done.folder, trainer.config, run.folder / "adapter.gguf")
         status: Any = done.status
         runs.update(run.id, changes, status)
         return runs.get(run.id)

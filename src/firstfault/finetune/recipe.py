@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from firstfault.errors import InputError
@@ -51,6 +51,8 @@ class Recipe:
     patience: int
     """Measurements without a better validation loss after which training ends."""
     seed: int
+    processes: int = 1
+    """That share every batch, on a device each; results are those of one."""
     settings: tuple[Setting, ...]
     """The same values with origin and reason, for people."""
 
@@ -93,6 +95,7 @@ BOUNDS = {
     "checks": (1, 1_000_000),
     "patience": (1, 1000),
     "seed": (0, 2**31),
+    "processes": (1, 1024),
 }
 """Value → least and most that can be given."""
 
@@ -147,6 +150,7 @@ def choose(
     )
     chosen["patience"] = (3, "measurements without progress, then it ends")
     chosen["seed"] = (0, "the same data give the same adapter")
+    chosen["processes"] = (1, "more share every batch, each on a device of its own")
     unknown = set(given) - set(chosen)
     if unknown & set(OF_LORA):
         raise InputError(
@@ -173,7 +177,21 @@ def choose(
         else:
             settings.append(Setting(name=name, value=value, origin="chosen", reason=reason, usual=value))
     values: dict[str, Any] = {one.name: one.value for one in settings}
-    return Recipe(**values, settings=tuple(settings))
+    return shared(Recipe(**values, settings=tuple(settings)), values["processes"])
+
+
+def shared(recipe: Recipe, processes: int) -> Recipe:
+    """A recipe whose batches are shared by so many processes.
+
+    Raises:
+        InputError: there are not as many rows in a batch.
+    """
+    if processes > recipe.batch_size:
+        raise InputError(
+            f"{processes} processes cannot share batches of {recipe.batch_size}.",
+            hint="Give fewer processes, or a larger batch_size.",
+        )
+    return replace(recipe, processes=processes)
 
 
 def _number(name: str, value: Value) -> Value:

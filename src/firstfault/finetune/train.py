@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstfault.errors import InputError
-from firstfault.finetune import abilities, doctor, guards
+from firstfault.finetune import abilities, doctor, guards, processes
 from firstfault.finetune.base import Base, load_model, load_tokenizer, open_base
 from firstfault.finetune.data import Dataset, Row, digest
 from firstfault.finetune.extra import load
@@ -29,6 +29,7 @@ from firstfault.models.threads import default_threads
 from firstfault.types import Verdict
 
 if TYPE_CHECKING:
+    from firstfault.finetune.group import Group
     from firstfault.structured.schema import Schema
 
 PROBE_ROWS = 48
@@ -41,6 +42,23 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one process of a training has to do."""
+
+    rank: int
+    """From 0, the main one: it measures, saves and records."""
+    device: str
+    device_bytes: int | None
+    """Memory of the device; None on a CPU, whose memory is everybody's."""
+    threads: int
+    """For what is computed on the CPU."""
+    rows: int
+    """Of every batch, at most."""
+    memory_bytes: int
+    """As of an `Estimate`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a training will cost, measured on one real step."""
 
@@ -49,8 +67,11 @@ class Estimate:
     seconds: float
     """In all, measurements included."""
     memory_bytes: int
-    """Weights, adapter, optimizer and activations, at most."""
+    """Weights, adapter, optimizer and activations, at most; of several processes, of that with most."""
     device: str
+    """Of the main process."""
+    processes: tuple[Share, ...]
+    """By rank; one, unless the recipe asks for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +181,9 @@ def plan(
         examples=len(rows),
         parameters=_parameters(config),
         lengths=[len(one.ids) for one in encoded],
-        given=given,
+        given=processes.counted(given or {}),
     )
+    processes.require(recipe.processes)
     kept = [
         row
         for row, one in zip(rows, encoded, strict=True)
@@ -229,10 +251,13 @@ def _parameters(config: Any) -> int:
 
 
 class Trainer:
-    """One training. Open it, ask for an estimate, then `run`."""
+    """One training. Open it, ask for an estimate, then `run`.
 
-    def __init__(self, made: Plan, folder: Path) -> None:
-        self.plan, self.folder = made, folder
+    With a `group` it is one of several, and all of them are asked the same; only the main one writes.
+    """
+
+    def __init__(self, made: Plan, folder: Path, group: "Group | None" = None) -> None:
+        self.plan, self.folder, self._group = made, folder, group
         self.torch, self.peft = load("torch"), load("peft")
         if "OMP_NUM_THREADS" not in os.environ:
             self.torch.set_num_threads(default_threads())
@@ -256,11 +281,21 @@ class Trainer:
         self.batches = math.ceil(len(self._rows) / recipe.batch_size)
         self.steps = self.batches * recipe.epochs
         self._shape = doctor.taught(made.training)
-        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        if group:
+            group.align(self._trained)
         self._reference = load_model(made.base) if recipe.kl and recipe.method == "full" else None
         self._optimizer = self.torch.optim.AdamW(
-            trained, lr=recipe.learning_rate, weight_decay=0.0, foreach=False
+            self._trained, lr=recipe.learning_rate, weight_decay=0.0, foreach=False
         )
+
+    @property
+    def config(self) -> Any:
+        """Of the base model, as transformers have it."""
+        return self.model.config
+
+    def close(self) -> None:
+        """Nothing is left to end: it trains in this process. See `processes.Several`."""
 
     def _adapted(self) -> Any:
         model = load_model(self.plan.base)
@@ -290,25 +325,39 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self.torch.set_rng_state(state)
         widest_s = time.perf_counter() - began
-        share = statistics.fmean(len(row.ids) for row in self._rows) / max(len(row.ids) for row in self._rows)
-        each = widest_s * (0.5 + 0.5 * share)
+        usual = statistics.fmean(len(row.ids) for row in self._rows) / max(len(row.ids) for row in self._rows)
+        each = widest_s * (0.5 + 0.5 * usual)
         measurements = self.steps / self.plan.recipe.checks + 1
-        measuring = measurements * each * (len(self._probe) + len(self._held) + 30) / (3 * size)
+        rank, ranks = (self._group.rank, self._group.size) if self._group else (0, 1)
+        own = len(range(rank, size, ranks))  # and nobody shares the measurements
+        measuring = measurements * each * (len(self._probe) + len(self._held) + 30) / (3 * own)
         held = [self.model, *([] if self._reference is None else [self._reference])]
         parameters = sum(p.numel() * p.element_size() for model in held for p in model.parameters())
-        adapter = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        tokens = min(TOKENS_AT_ONCE, size * len(widest[0].ids))
+        adapter = sum(p.numel() for p in self._trained)
+        tokens = min(TOKENS_AT_ONCE, own * len(widest[0].ids))
         config = self.model.config
         logits = 3 * 4 * tokens * config.vocab_size
         activations = (
             4 * tokens * config.num_hidden_layers * (14 * config.hidden_size + 4 * config.intermediate_size)
         )
+        memory = parameters + 12 * adapter + logits + activations
+        device = self.model.device
+        gpu = self.torch.cuda.get_device_properties(device) if device.type == "cuda" else None
+        share = Share(
+            rank=rank,
+            device=str(device),
+            device_bytes=gpu.total_memory if gpu else None,
+            threads=self.torch.get_num_threads(),
+            rows=own,
+            memory_bytes=memory,
+        )
         return Estimate(
             steps=self.steps,
             seconds_a_step=round(each, 3),
             seconds=round(self.steps * each + measuring, 1),
-            memory_bytes=parameters + 12 * adapter + logits + activations,
-            device=str(next(self.model.parameters()).device),
+            memory_bytes=memory,
+            device=str(device),
+            processes=(share,),
         )
 
     def run(
@@ -323,6 +372,8 @@ class Trainer:
         """
         recipe = self.plan.recipe
         state = self._restored()
+        if self._group:
+            self._group.wait()  # the main one writes the next checkpoint when all have read this one
         tell = listen or (lambda _: None)
         began = time.perf_counter() - state.seconds
         status = "trained"
@@ -347,11 +398,8 @@ class Trainer:
         if any(alarm.stops and alarm.verdict.status == "fail" for alarm in state.alarms):
             status = "stopped"
         final = self.folder / SAVED[recipe.method]
-        if state.best is not None:
-            shutil.rmtree(final, ignore_errors=True)
-            shutil.copytree(self.folder / f"best-{state.best}", final)
-        else:  # no measurement beat the base model: what there is last is kept to be looked at
-            self._save(final)
+        if self._writes:
+            self._finish(state, final)
         state.seconds = time.perf_counter() - began
         lowest = next((point for point in state.points if point.step == state.best), None)
         return Trained(
@@ -363,8 +411,25 @@ class Trainer:
             folder=final,
         )
 
+    def _finish(self, state: _State, final: Path) -> None:
+        if state.best is not None:
+            shutil.rmtree(final, ignore_errors=True)
+            shutil.copytree(self.folder / f"best-{state.best}", final)
+        else:  # no measurement beat the base model: what there is last is kept to be looked at
+            self._save(final)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process measures, saves and records."""
+        return self._group is None or self._group.main
+
+    def _mine(self, rows: Sequence[Encoded]) -> Sequence[Encoded]:
+        """The rows of a batch that this process computes."""
+        return self._group.share(rows) if self._group else rows
+
     def _stopping(self, state: _State) -> bool:
-        return any(alarm.stops for alarm in state.alarms)
+        stops = any(alarm.stops for alarm in state.alarms)
+        return self._group.decided(stops) if self._group else stops
 
     def _order(self, epoch: int) -> list[int]:
         order = list(range(len(self._rows)))
@@ -374,6 +439,8 @@ class Trainer:
     def _step(self, step: int) -> tuple[float, float]:
         """One update; returns the loss in training mode, and the norm of the gradient before clipping."""
         recipe = self.plan.recipe
+        if self._group:
+            self._group.draw(recipe.seed, step)
         epoch, number = divmod(step, self.batches)
         chosen = self._order(epoch)[number * recipe.batch_size : (number + 1) * recipe.batch_size]
         self.model.train()
@@ -381,8 +448,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         loss = self._backward([self._rows[i] for i in chosen])
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        norm = float(self.torch.nn.utils.clip_grad_norm_(trained, recipe.clip))
+        norm = float(self.torch.nn.utils.clip_grad_norm_(self._trained, recipe.clip))
         if math.isfinite(loss) and math.isfinite(norm):
             self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -397,9 +463,10 @@ class Trainer:
         return 0.1 + 0.45 * (1 + math.cos(math.pi * share))
 
     def _backward(self, rows: Sequence[Encoded]) -> float:
+        """Gradients and loss of a batch; each of several processes computes its rows, and has the sum."""
         total = max(1, sum(row.learnt for row in rows))
         summed = 0.0
-        for part in _parts(rows):
+        for part in _parts(self._mine(rows)):
             inputs = batch(part, self.tokenizer.pad_token_id or 0, self.torch, self.model.device)
             each, _ = losses(self.model, inputs, self.torch)
             loss = each.sum() / total
@@ -409,6 +476,9 @@ class Trainer:
                     sum(row.learnt for row in part) / total
                 )
             loss.backward()
+        if self._group:
+            self._group.add_gradients(self._trained)
+            summed = self._group.total(summed)
         return summed
 
     def _divergence(self, inputs: Mapping[str, Any]) -> Any:
@@ -453,6 +523,8 @@ class Trainer:
         keep: Callable[[Mapping[str, Any]], None] | None,
         began: float,
     ) -> None:
+        if not self._writes:
+            return
         recent = state.norms[-self.plan.recipe.checks :]
         point = Point(
             step=state.step,
