@@ -1,5 +1,8 @@
 """Which component explains that requests are slow."""
 
+from pathlib import Path
+
+from tests.diagnose.conftest import CASES, diagnosed, named, opened
 from tests.made import make_trace
 
 from firstfault.config import LatencyConfig
@@ -58,3 +61,11 @@ def test_timings_count_what_is_over() -> None:
     found = {one.component: one for one in timings([trace(embed=60.0), trace(embed=40.0)], budgets)}
     assert (found["embed"].over, found["embed"].budget_ms, found["embed"].p50_ms) == (1, 50.0, 40.0)
     assert found["total"].budget_ms is None
+
+
+def test_a_request_that_came_late_has_lost_no_evidence(home: Path) -> None:
+    with opened(home, latency__embed_ms="0.0001") as app:
+        found = diagnosed(app, CASES)
+    assert named(found) == ("embed", "over_budget")
+    assert {node.lost for node in found.path} == {0}
+    assert {node.examined for node in found.path if node.examined} == {len(CASES)}

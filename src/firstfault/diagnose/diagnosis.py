@@ -177,7 +177,7 @@ def diagnose(
         flaky=flaky,
         cases=len(subjects),
         failing=sum(one.failing for one in examined),
-        path=tree(subjects, [*blames, *late], primary),
+        path=tree(subjects, blames, primary),  # one that came late has lost nothing
         latency=latency.timings(traces, settings.latency, usual),
         model_calls=calls,
         next_command=_next(primary, healthy, command),
