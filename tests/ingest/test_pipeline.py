@@ -85,6 +85,17 @@ def test_what_changed_is_replaced(collection: Collection, docs: Path, chunker: C
     assert collection.document("hours.txt").text == "We never close.\n"
 
 
+def test_metadata_that_an_ingest_takes_away_is_said(
+    collection: Collection, docs: Path, chunker: Chunker
+) -> None:
+    ingest(collection, [docs], chunker=chunker, metadata={"source": "handbook", "year": 2025})
+    report = ingest(collection, [docs], chunker=chunker, metadata={"year": 2026})
+    (note,) = report.notes
+    assert note.startswith("metadata changed: source dropped on 2 documents;")
+    assert "source" not in collection.document("hours.txt").metadata
+    assert ingest(collection, [docs], chunker=chunker, metadata={"year": 2026, "new": True}).notes == ()
+
+
 def test_other_metadata_or_chunking_is_a_change(
     collection: Collection, docs: Path, chunker: Chunker, embedder: OnnxEmbedder
 ) -> None:

@@ -21,6 +21,8 @@ class Acknowledged:
     """An older revision was retired."""
     unchanged: bool
     """This revision was live already; nothing was written."""
+    dropped: tuple[str, ...] = ()
+    """Metadata fields that the retired revision had and this one lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

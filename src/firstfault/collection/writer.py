@@ -233,6 +233,7 @@ class Writer:
                 truncated=sum(embedded.vectors[text_hash].truncated for text_hash in entry.hashes),
                 replaced=before is not None and not unchanged,
                 unchanged=unchanged,
+                dropped=tuple(sorted(set(before.metadata) - set(entry.document.metadata))) if before else (),
             )
 
     def _store(

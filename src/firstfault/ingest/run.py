@@ -1,6 +1,7 @@
 """One ingest as it happens: what it needs of a collection, what it counts, and the report at the end."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +29,8 @@ class Acknowledgement(Protocol):
     def truncated(self) -> int: ...  # noqa: D102
     @property
     def replaced(self) -> bool: ...  # noqa: D102
+    @property
+    def dropped(self) -> Sequence[str]: ...  # noqa: D102
 
 
 class StoredDocument(Protocol):
@@ -144,6 +147,8 @@ class Run:
     chunks: int = 0
     cached: int = 0
     truncated: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Metadata field → number of documents that had it and have it no more."""
 
     def __post_init__(self) -> None:
         self.live = self.collection.revisions()
@@ -156,6 +161,7 @@ class Run:
             self.chunks += done.chunks
             self.cached += done.cached
             self.truncated += done.truncated
+            self.dropped.update(done.dropped)
             self.current.add(done.document_id)
             self.finish(self.sizes.pop(done.document_id, 0))
 
@@ -215,6 +221,15 @@ class Run:
             for document_id, source in self.sources_of_live.items()
         )
 
+    def _lost_metadata(self) -> Iterator[str]:
+        """What was dropped, in one sentence: an ingest without the earlier --meta takes it away."""
+        if self.dropped:
+            fields = ", ".join(
+                f"{name} dropped on {count:,} document{'' if count == 1 else 's'}"
+                for name, count in sorted(self.dropped.items())
+            )
+            yield f"metadata changed: {fields}; to keep a field, ingest with the same --meta as before"
+
     def report(self, retired: int, skipped: Mapping[str, int]) -> IngestReport:
         """Sum up."""
         return IngestReport(
@@ -223,7 +238,7 @@ class Run:
             unchanged=self.unchanged,
             retired=retired,
             failed=tuple(self.failed),
-            notes=tuple(self.notes),
+            notes=(*self.notes, *self._lost_metadata()),
             skipped=dict(sorted(skipped.items())),
             chunks=self.chunks,
             cached=self.cached,

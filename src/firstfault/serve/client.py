@@ -148,6 +148,7 @@ class Acknowledged:
     cached: int
     truncated: int
     replaced: bool
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,4 +251,5 @@ class RemoteCollection:
                 cached=row["cached"],
                 truncated=row["truncated"],
                 replaced=row["replaced"],
+                dropped=tuple(row.get("dropped", ())),
             )
