@@ -52,6 +52,8 @@ def test_an_old_revision_reinstated(home: Path, laws: Path) -> None:
     assert named(found) == ("corpus", "stale_document")
     assert found.primary is not None
     assert found.primary.verified == len(HALF)
+    assert "the older revision of version 1, superseded by version 2 on 20" in found.primary.evidence
+    assert "cases are out of date" in found.primary.remedy.summary
 
 
 def test_text_that_an_extractor_lost(home: Path, laws: Path) -> None:

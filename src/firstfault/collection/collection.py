@@ -349,6 +349,10 @@ class Collection:
         """
         filters.check(where, self.fields())
 
+    def changed_at(self, version: int) -> str | None:
+        """When a version of the corpus began: UTC, ISO 8601; None when there is no such version."""
+        return self._catalog.changed_at(version)
+
     def info(self) -> CollectionInfo:
         """Its size and state."""
         counts = self._catalog.counts()

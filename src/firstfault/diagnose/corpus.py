@@ -110,8 +110,8 @@ def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "l
             )
             return blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=recovered)
         evidence = (
-            f"The revision of {document} in force lacks {_quote(gold)}; that of version "
-            f"{revision.valid_from} holds it."
+            f"{document} as it was at the time of the request lacks {_quote(gold)}; "
+            f"{_which(probes, trace, revision)} holds it."
         )
         return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=recovered)
     share, sentence = _closest(quote, text)
@@ -123,6 +123,24 @@ def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "l
         f"{_quote(gold)}."
     )
     return blame(case, trace, Stage.CHUNK, "lost_text", evidence, verified=False)
+
+
+def _which(probes: Probes, trace: Trace, revision: "Revision") -> str:
+    """A revision that was not the one in force, and on which side of it: older or newer."""
+    if revision.valid_from > trace.corpus_version:
+        since = _day(probes, revision.valid_from)
+        return f"the newer revision, that of version {revision.valid_from}{since},"
+    assert revision.valid_to is not None
+    since = _day(probes, revision.valid_to)
+    return (
+        f"the older revision of version {revision.valid_from}, superseded by version "
+        f"{revision.valid_to}{since},"
+    )
+
+
+def _day(probes: Probes, version: int) -> str:
+    at = probes.app.collection.changed_at(version)
+    return f" on {at[:10]}" if at else ""
 
 
 def _closest(quote: str, text: str) -> tuple[float, str]:
