@@ -526,6 +526,8 @@ class Blame:
     """Whether an intervention recovered the case; otherwise the cause is a hypothesis."""
     evidence: str
     """What the probe saw, in a sentence that a person can check."""
+    document: str | None = None
+    """Id of the document that is missing or stale, where that is the fault."""
     patch: Mapping[str, Scalar] = field(default_factory=dict)
     """The settings that recovered the case, where settings did."""
 

@@ -42,6 +42,11 @@ def test_a_document_that_was_taken_out_is_found_in_the_past(home: Path) -> None:
     assert named(found) == ("corpus", "missing_document")
     assert found.primary is not None
     assert found.primary.verified == len(HALF)
+    removed = sorted(f"{name}.md" for name in HALF)
+    more = f" and {len(removed) - 5} more" if len(removed) > 5 else ""
+    assert found.primary.evidence.endswith(
+        f" {len(removed)} documents are concerned: {', '.join(removed[:5])}{more}."
+    )
 
 
 def test_an_old_revision_reinstated(home: Path, laws: Path) -> None:

@@ -13,6 +13,7 @@ def blame(
     *,
     verified: bool,
     patch: Patch | None = None,
+    document: str | None = None,
 ) -> Blame:
     """The blame of a stage; `patch` is what an intervention showed to repair it."""
     return Blame(
@@ -22,6 +23,7 @@ def blame(
         cause=cause,
         verified=verified,
         evidence=evidence,
+        document=document,
         patch=patch or {},
     )
 

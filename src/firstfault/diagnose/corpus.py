@@ -39,7 +39,15 @@ def corpus(probes: Probes, case: Case, trace: Trace, gold: Gold) -> Blame | None
     revisions = probes.app.collection.revisions_of(document)
     failure = _failure(probes, document)
     if failure is not None:
-        return blame(case, trace, Stage.CORPUS, "failed_ingest", _failed(document, failure), verified=False)
+        return blame(
+            case,
+            trace,
+            Stage.CORPUS,
+            "failed_ingest",
+            _failed(document, failure),
+            verified=False,
+            document=document,
+        )
     if gold.state == "missing_document":
         return _missing(probes, case, trace, gold, revisions)
     return _changed(probes, case, trace, gold, revisions)
@@ -80,18 +88,28 @@ def _missing(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "l
     document = gold.unit.document
     if not revisions:
         evidence = f"The corpus has no document {document}, and never had one."
-        return blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
+        return blame(
+            case, trace, Stage.CORPUS, "missing_document", evidence, verified=False, document=document
+        )
     last = revisions[-1]
     if last.valid_to is not None and last.valid_to <= trace.corpus_version:
         recovered = _recovers(probes, trace, gold, last.valid_from)
         then = "with the corpus as it was before, the evidence reaches the prompt" if recovered else ""
         evidence = f"{document} was taken out of the corpus at version {last.valid_to}; {then}".rstrip("; ")
-        return blame(case, trace, Stage.CORPUS, "missing_document", f"{evidence}.", verified=recovered)
+        return blame(
+            case,
+            trace,
+            Stage.CORPUS,
+            "missing_document",
+            f"{evidence}.",
+            verified=recovered,
+            document=document,
+        )
     evidence = (
         f"{document} came into the corpus at version {revisions[0].valid_from}, after this request "
         f"(version {trace.corpus_version})."
     )
-    return blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False)
+    return blame(case, trace, Stage.CORPUS, "missing_document", evidence, verified=False, document=document)
 
 
 def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "list[Revision]") -> Blame:
@@ -113,11 +131,13 @@ def _changed(probes: Probes, case: Case, trace: Trace, gold: Gold, revisions: "l
             f"{document} as it was at the time of the request lacks {_quote(gold)}; "
             f"{_which(probes, trace, revision)} holds it."
         )
-        return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=recovered)
+        return blame(
+            case, trace, Stage.CORPUS, "stale_document", evidence, verified=recovered, document=document
+        )
     share, sentence = _closest(quote, text)
     if share >= SAYS_IT_OTHERWISE:
         evidence = f"{document} says {quoted(sentence)} where the case expects {_quote(gold)}."
-        return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=False)
+        return blame(case, trace, Stage.CORPUS, "stale_document", evidence, verified=False, document=document)
     evidence = (
         f"{document} is in the corpus with {len(text):,} characters, and nothing in it resembles "
         f"{_quote(gold)}."

@@ -39,6 +39,8 @@ TOLERATED_DEVIATION = 0.01
 LOSING = tuple(Stage)[: tuple(Stage).index(Stage.GENERATE)]
 """Stages that can lose evidence: of a case that nothing answers they cannot."""
 OVER_BUDGET = "over_budget"
+MOST_DOCUMENTS = 5
+"""So many of the documents that a finding concerns are named."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MOST_UNITS = 100_000
 MOST_TRACES = 10_000
@@ -262,10 +264,19 @@ def _finding(group: Sequence[Blame], cases: int, remedy: Remedy) -> Finding:
         ci_low=round(estimate.low, 4),
         ci_high=round(estimate.high, 4),
         verified=sum(blame.verified for blame in group),
-        evidence=example.evidence,
+        evidence=f"{example.evidence}{_concerned(group)}",
         example=example.trace_id,
         remedy=remedy,
     )
+
+
+def _concerned(group: Sequence[Blame]) -> str:
+    """The documents of all the cases, where the example's is not the only one."""
+    names = sorted({blame.document for blame in group if blame.document is not None})
+    if len(names) < 2:
+        return ""
+    more = f" and {len(names) - MOST_DOCUMENTS:,} more" if len(names) > MOST_DOCUMENTS else ""
+    return f" {len(names):,} documents are concerned: {', '.join(names[:MOST_DOCUMENTS])}{more}."
 
 
 def _common_patch(group: Sequence[Blame]) -> Mapping[str, Scalar] | None:
