@@ -106,6 +106,9 @@ def test_a_filter_that_refuses_the_evidence(tmp_path: Path) -> None:
         found = diagnosed(app, [replace(case, where="year >= 2024") for case in CASES])
     assert named(found) == ("filter", "filter_excludes_evidence")
     assert found.primary is not None
+    carried = f"carry where = 'year >= 2024' in {len(HALF)} of {len(HALF)}."
+    assert found.primary.evidence.endswith(carried)
+    assert found.next_command.startswith("firstfault search '")
     assert found.primary.verified == len(HALF)
 
 

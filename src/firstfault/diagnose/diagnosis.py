@@ -5,10 +5,12 @@ lower end of its interval is above that. Below it is scatter. The primary fault 
 the faults that matter.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from firstfault.bulk import spreads
@@ -19,6 +21,7 @@ from firstfault.diagnose.examine import Subject, examine
 from firstfault.diagnose.playbook import Playbook
 from firstfault.diagnose.probes import Probes
 from firstfault.diagnose.tree import tree
+from firstfault.diagnose.wording import count
 from firstfault.errors import InputError
 from firstfault.evaluate.metrics import answerable
 from firstfault.evaluate.statistics import proportion
@@ -39,6 +42,7 @@ TOLERATED_DEVIATION = 0.01
 LOSING = tuple(Stage)[: tuple(Stage).index(Stage.GENERATE)]
 """Stages that can lose evidence: of a case that nothing answers they cannot."""
 OVER_BUDGET = "over_budget"
+EXCLUDES = "filter_excludes_evidence"
 MOST_DOCUMENTS = 5
 """So many of the documents that a finding concerns are named."""
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -221,7 +225,7 @@ def _findings(
     for (stage, cause), group in groups.items():
         patch = _common_patch(group)
         remedy = playbook.remedy(cause, settings, patch, stage=stage)
-        finding = _finding(group, len(subjects), remedy)
+        finding = _finding(group, subjects, remedy)
         few = cause == OVER_BUDGET and len(group) < min(LEAST_SLOW, len(subjects))
         leads = cause not in ANY_STAGE_CAUSES and len(group) == largest[stage]
         together = stages[stage] if leads else len(group)  # one fault may show as several causes of its stage
@@ -242,7 +246,7 @@ def _exposed(stage: Stage, cause: str, subjects: Sequence[Subject]) -> int:
     """How many of the cases could have shown a cause at all."""
     if cause == "should_have_abstained":
         return sum(answerable(one.case) is False for one in subjects)
-    if cause == "filter_excludes_evidence":
+    if cause == EXCLUDES:
         return sum(one.case.where is not None for one in subjects)
     if cause in CAUSES[Stage.FORMAT]:
         return sum(one.trace is not None and one.trace.format is not None for one in subjects)
@@ -251,9 +255,13 @@ def _exposed(stage: Stage, cause: str, subjects: Sequence[Subject]) -> int:
     return len(subjects)
 
 
-def _finding(group: Sequence[Blame], cases: int, remedy: Remedy) -> Finding:
+def _finding(group: Sequence[Blame], subjects: Sequence[Subject], remedy: Remedy) -> Finding:
     example = next((blame for blame in group if blame.verified), group[0])
-    estimate = proportion(len(group), cases)
+    estimate = proportion(len(group), len(subjects))
+    asked = {one.case.id: one.case for one in subjects}
+    cases = [asked[blame.case_id] for blame in group]
+    if example.cause == EXCLUDES:
+        remedy = replace(remedy, command=f"firstfault search {quote(asked[example.case_id].question)}")
     assert estimate.low is not None
     assert estimate.high is not None
     return Finding(
@@ -264,7 +272,7 @@ def _finding(group: Sequence[Blame], cases: int, remedy: Remedy) -> Finding:
         ci_low=round(estimate.low, 4),
         ci_high=round(estimate.high, 4),
         verified=sum(blame.verified for blame in group),
-        evidence=f"{example.evidence}{_concerned(group)}",
+        evidence=example.evidence + (_filters(cases) if example.cause == EXCLUDES else _concerned(group)),
         example=example.trace_id,
         remedy=remedy,
     )
@@ -277,6 +285,17 @@ def _concerned(group: Sequence[Blame]) -> str:
         return ""
     more = f" and {len(names) - MOST_DOCUMENTS:,} more" if len(names) > MOST_DOCUMENTS else ""
     return f" {len(names):,} documents are concerned: {', '.join(names[:MOST_DOCUMENTS])}{more}."
+
+
+def _filters(cases: Sequence[Case]) -> str:
+    """The filter that most of the cases carry."""
+    counted = Counter(case.where for case in cases if case.where is not None)
+    if not counted:
+        return ""
+    where, number = counted.most_common(1)[0]
+    others = len(counted) - 1
+    more = f", {count(others, 'other filter')} in the rest" if others else ""
+    return f" The failing cases carry where = '{where}' in {number:,} of {len(cases):,}{more}."
 
 
 def _common_patch(group: Sequence[Blame]) -> Mapping[str, Scalar] | None:
