@@ -154,3 +154,4 @@ def trial_progress(doing: str = "trying repairs") -> Iterator[Callable[[str, int
 
     with bar:
         yield update
+        bar.update(task, visible=bar.tasks[0].total is not None)  # nothing was tried: no "0/?" stays
