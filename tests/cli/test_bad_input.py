@@ -107,6 +107,23 @@ def test_a_second_process_on_the_same_home_learns_who_has_it(run: Run, home: Pat
     assert "fix:" in done.err
 
 
+def test_the_doctor_does_not_judge_what_a_server_has(run: Run, home: Path) -> None:
+    (lock,) = [file for file in home.iterdir() if "lock" in file.name]
+    noted = lock.read_text()
+    try:
+        note = {"pid": 7, "command": "firstfault serve", "since": "now", "url": "http://127.0.0.1:8"}
+        lock.write_text(json.dumps(note))
+        with lock.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            done = run("--home", home, "doctor")
+    finally:
+        lock.write_text(noted)
+    assert done.code == 0
+    assert "not checked: the server on http://127.0.0.1:8 has it" in done.out
+    assert "http://127.0.0.1:8/readyz" in done.out
+    assert "fix:" not in done.out
+
+
 def test_an_unreachable_endpoint(run: Run, home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

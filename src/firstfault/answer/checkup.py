@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from firstfault.config import Config, GeneratorConfig
-from firstfault.errors import FirstfaultError
+from firstfault.errors import FirstfaultError, LockedError
 from firstfault.types import Verdict
 
 ENDPOINT_SECONDS = 10.0
@@ -98,6 +98,7 @@ def _endpoint(name: str, base_url: str | None, model: str | None, api_key_env: s
 
 def _collection(config: Config, collection: str) -> Iterator[Verdict]:
     from firstfault.answer.application import Application
+    from firstfault.collection.lock import server_url
 
     if not config.home.exists():
         yield Verdict(
@@ -110,6 +111,17 @@ def _collection(config: Config, collection: str) -> Iterator[Verdict]:
     app = Application(config, collection=collection)
     try:
         yield from app.collection.check()
+    except LockedError as error:
+        url = server_url(config.home)
+        owner = f"the server on {url}" if url else "another process"
+        yield Verdict(
+            name="collection",
+            status="unknown",
+            reason=f"not checked: {owner} has it. {error.message}",
+            remedy=f"Ask the server: firstfault --url {url} status, or GET {url}/readyz"
+            if url
+            else "Run it again when that has ended.",
+        )
     except FirstfaultError as error:
         yield Verdict(name="collection", status="fail", reason=error.message, remedy=error.hint)
     finally:

@@ -206,7 +206,8 @@ def verdicts(out: Console, found: "Iterable[Verdict]") -> None:
         mark, style = STATUS_STYLE[verdict.status]
         out.print(Text.assemble((f"  {mark} ", style), (f"{verdict.name:<22} ", "bold"), verdict.reason))
         if verdict.remedy and verdict.status != "ok":
-            out.print(Text(f"      fix: {verdict.remedy}", style="cyan"))
+            what = "next" if verdict.status == "unknown" else "fix"
+            out.print(Text(f"      {what}: {verdict.remedy}", style="cyan"))
 
 
 def trace(out: Console, found: Trace) -> None:
