@@ -1,6 +1,7 @@
 """What monitoring looks like in a terminal."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
@@ -29,6 +30,8 @@ def health(found: Health) -> None:
     table = Table(
         "stage", "state", "trend", "p50 ms", "p95 ms", "what is seen", box=None, header_style="bold"
     )
+    unjudged = Counter(row.verdict.reason for row in found.rows if row.verdict.status == "unknown")
+    repeated = {reason: times for reason, times in unjudged.items() if times > 1}
     for row in found.rows:
         leading = next((one for one in row.measures if one.value is not None), None)
         slowest = row.latency[-1] if row.latency else None
@@ -39,9 +42,11 @@ def health(found: Health) -> None:
             trend,
             f"{slowest.p50:,.0f}" if slowest else "",
             f"{slowest.p95:,.0f}" if slowest else "",
-            escape(row.verdict.reason),
+            "" if row.verdict.reason in repeated else escape(row.verdict.reason),
         )
     out.print(table)
+    for reason, times in repeated.items():
+        out.print(f"[yellow]not judged[/] {times} of {len(found.rows)} rows: {escape(reason)}")
     out.print(
         f"[dim]{found.requests:,} requests since {found.since[:19]} UTC, held against "
         f"{found.baseline_requests:,} before[/]"
