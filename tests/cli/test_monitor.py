@@ -54,7 +54,7 @@ def test_monitor_shows_every_stage(run: Run, own: Path) -> None:
     shown = run("--home", own, "monitor")
     assert shown.code == 0
     assert "whole request" in shown.out
-    assert "20 are needed to judge" in shown.out
+    assert shown.out.count("20 are needed to judge") == 1
     document = run("--home", own, "monitor", "--json").json
     assert document["rows"][0]["stage"] == "any"
     assert run("--home", own, "monitor", "--since", "soon").code == 2
@@ -84,6 +84,8 @@ def test_incidents_that_are_not_there_are_said(run: Run, own: Path) -> None:
     assert "no incident so far" in run("--home", own, "incident").out
     missing = run("--home", own, "incident", "nothing")
     assert (missing.code, "firstfault incident" in missing.err) == (2, True)
+    last = run("--home", own, "incident", "last")
+    assert (last.code, "No incident yet." in last.err) == (2, True)
 
 
 def test_feedback_names_a_trace(run: Run, own: Path) -> None:

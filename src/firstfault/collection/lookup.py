@@ -32,6 +32,8 @@ def find(
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     rows = [row for row in rows if row.id == given] or list(rows)
+    if not rows and given == "last":
+        raise InputError(f"No {what} yet.", hint=f"`{listed_by}` lists them once there is one.")
     if not rows or not given:
         raise InputError(f"No {what} '{given[:80]}'.", hint=f"`{listed_by}` lists them.")
     if len(rows) > 1:

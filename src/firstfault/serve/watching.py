@@ -106,7 +106,8 @@ async def prove(request: Request, incident_id: str, key: Administering, wait: Wa
 
 
 async def _incident(request: Request, incident_id: str, key: Key) -> tuple[dict[str, Any], str]:
-    unknown = UnknownError(f"There is no incident '{incident_id[:80]}'.", hint="GET /incidents lists them.")
+    missing = "No incident yet." if incident_id == "last" else f"There is no incident '{incident_id[:80]}'."
+    unknown = UnknownError(missing, hint="GET /incidents (`firstfault incident`) lists them.")
 
     def read(engine: Engine) -> tuple[dict[str, Any], str]:
         store = IncidentStore(engine)
