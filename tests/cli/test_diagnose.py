@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
+from firstfault.cli import render_diagnosis
+from firstfault.diagnose.tree import QUESTIONS
+from firstfault.types import Diagnosis, Finding, Node, Remedy
+
 CASE = {
     "id": "gcd",
     "question": "What does math.gcd return?",
@@ -41,6 +45,54 @@ def test_the_newest_run_is_diagnosed(run: Run, evaluated: Path) -> None:
     assert "first fault  corpus / missing_document" in found.out
     assert "green.txt" in found.out
     assert "next  firstfault ingest PATH" in found.out
+
+
+def test_a_narrow_terminal_folds_the_table_and_the_evidence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    finding = Finding(
+        stage="corpus",
+        cause="missing_document",
+        cases=("a",),
+        share=0.5,
+        ci_low=0.1,
+        ci_high=0.9,
+        verified=1,
+        evidence="word " * 50,
+        example="t",
+        remedy=Remedy(summary="word " * 40),
+    )
+    path = tuple(
+        Node(
+            stage=stage,
+            question=question,
+            measured="1 of 2 cases; missing_document in 50%",
+            examined=2,
+            lost=1,
+        )
+        for stage, question in QUESTIONS.items()
+    )
+    render_diagnosis.diagnosis(
+        Diagnosis(
+            scope="run r",
+            healthy=False,
+            primary=finding,
+            findings=(finding,),
+            scattered=(),
+            unknown=(),
+            flaky=(),
+            cases=2,
+            failing=1,
+            path=path,
+            latency=(),
+            model_calls=0,
+            next_command="firstfault fix",
+        )
+    )
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert all(line.startswith("   word") for line in lines if line.lstrip().startswith("word"))
 
 
 def test_the_contract_of_the_json_document(run: Run, evaluated: Path) -> None:

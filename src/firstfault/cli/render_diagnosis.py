@@ -1,6 +1,9 @@
 """A diagnosis in the terminal: the decision tree with its numbers, the fault, the evidence, what to run."""
 
 from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from firstfault.cli.render import console
 from firstfault.types import Diagnosis, Finding, Node, Timing
@@ -11,15 +14,24 @@ MOST_CASES = 6
 def diagnosis(found: Diagnosis) -> None:
     """Print it: the verdict first, then how it is known."""
     out = console()
-    out.print(_verdict(found), soft_wrap=True)
+    out.print(_verdict(found))
     out.print(f"[dim]{found.scope}: {found.failing:,} of {found.cases:,} requests failed in some way[/]")
     out.print()
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for node in found.path:
-        out.print(_node(node, found), soft_wrap=True)
+        table.add_row(*_node(node, found))
+    out.print(table)
     for number, finding in enumerate(found.findings, start=1):
         out.print()
         for line in _finding(number, finding):
-            out.print(line, soft_wrap=True)
+            if line.lstrip().startswith("command:"):  # stays one line, to be copied
+                out.print(line, soft_wrap=True)
+                continue
+            indent = len(line) - len(line.lstrip())
+            out.print(Padding(Text.from_markup(line.lstrip()), (0, 0, 0, indent), expand=False))
     if found.scattered:
         out.print("\n[dim]within what the playbook tolerates:[/]")
         for finding in found.scattered:
@@ -57,13 +69,13 @@ def _verdict(found: Diagnosis) -> str:
     return "[bold green]healthy[/]  no stage broke" if found.healthy else "[bold yellow]undecided[/]"
 
 
-def _node(node: Node, found: Diagnosis) -> str:
+def _node(node: Node, found: Diagnosis) -> tuple[str, str, str]:
     guilty = found.primary is not None and found.primary.stage == node.stage
     also = any(finding.stage == node.stage for finding in found.findings)
     mark, style = ("▶", "bold red") if guilty else ("•", "yellow") if also else ("✓", "green")
     if node.examined == 0:
         mark, style = "–", "dim"
-    return f"[{style}]{mark} {node.stage:<9}[/] {escape(node.question):<64} {escape(node.measured)}"
+    return f"[{style}]{mark} {node.stage}[/]", escape(node.question), escape(node.measured)
 
 
 def _finding(number: int, finding: Finding) -> list[str]:
