@@ -87,6 +87,14 @@ def test_bad_questions_are_problems(quoting: Running, body: object, status: int,
     assert problem["status"] == status
 
 
+def test_a_body_that_is_no_json_names_the_place_and_the_missing_header(quoting: Running) -> None:
+    json_body = {"content-type": "application/json"}
+    broken = quoting.http.post("/ask", content=b'{"question": x}', headers=json_body).json()
+    assert broken["detail"].startswith("body, character 13: JSON decode error")
+    untyped = quoting.http.post("/ask", content=b'{"question": "x"}', headers={"content-type": "text/plain"})
+    assert (untyped.status_code, untyped.json()["hint"]) == (422, "Send Content-Type: application/json.")
+
+
 def test_a_stream_that_cannot_begin_has_a_status_of_its_own(quoting: Running) -> None:
     response = quoting.post("/ask", {"question": "x", "where": "no_such = 1", "stream": True})
     assert response.status_code == 400

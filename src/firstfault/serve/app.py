@@ -64,11 +64,15 @@ async def _refuse_body(request: Request, error: Exception) -> Response:
         for one in error.errors()[:20]
     )
     first = found[0]
-    where = ".".join(first["loc"])
+    where, hint = ".".join(first["loc"]), "The schema is at /openapi.json."
+    if first["type"] == "json_invalid":  # its place is a position in the text, not a field
+        where = f"{first['loc'][0]}, character {first['loc'][-1]}"
+    elif first["loc"] == ["body"] and "json" not in request.headers.get("content-type", ""):
+        hint = "Send Content-Type: application/json."
     problem = Problem(
         status=422,
         detail=f"{where}: {first['msg']}.",
-        hint="The schema is at /openapi.json.",
+        hint=hint,
         errors=found,
         trace_id=_call_id(request),
     )
