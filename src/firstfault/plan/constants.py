@@ -92,6 +92,6 @@ MEASURED = Constants(
     statements_per_core=4000.0,
 )
 """Searches and the index's size: `bench/scale.py`, 1,000 to 1,000,000 chunks on two cores, fitted to the time
-of the processor and to the clock, since several segments are searched at a time. The rest: docs/benchmarks.md,
+of the processor and to the clock, since segments are searched at once. The rest: docs/benchmarks.md,
 *Before generation*. Assumed, not measured: the network and database values that say so, the sizes of text,
 token vectors and traces, and how the index's size is shared out."""
