@@ -21,7 +21,7 @@ _BEFORE_NUMBERS = frozenset(
 """Abbreviations only where a number follows: elsewhere they are words, or end a sentence."""
 _MEASURE = re.compile(r"(?:°\s?|(?<=\w)/|(?<![\w.,])(?P<number>[\d.,]*[\d½¼¾])\s?)(?P<unit>ms|[A-Za-zΩ])$")
 _UNITS = frozenset("g m s h l t k ms W V A K C F N J B L Ω".split())
-"""Abbreviations of units that could be taken for an initial or a title. Not `v`, `n`, `a`, `d`: "44 v. Chr."."""
+"""Units that could be taken for an initial or a title. Not `v`, `n`, `a`, `d`: "44 v. Chr."."""
 _BEFORE_YEARS = frozenset("in since by from until after before during im seit bis ab en depuis desde".split())
 _YEAR = re.compile(r"1\d{3}|20\d\d")
 _NAMED = re.compile(r"[^\W\d_]\.|(?:\w+ ){1,2}(?:St|Street|Ave|Avenue|Road|Rd|Blvd|Boulevard|Drive|Dr)\b")
@@ -39,10 +39,10 @@ _MARKER_ONLY = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|[-*+•‣�
 def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield `(start, end)` of each sentence in `text[start:end]`; outer white space lies in none.
 
-    Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a sentence; a
-    unit after a number does ("450 W. The lamp"). A full stop before a lower-case word ends none, unless a
-    citation mark such as `[1]` follows it: marks belong to the sentence before them. Chinese, Japanese, Arabic
-    and Hindi full stops need no space.
+    Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a sentence;
+    a unit after a number does ("450 W. The lamp"). A full stop before a lower-case word ends none, unless a
+    citation mark such as `[1]` follows it: marks belong to the sentence before them. Chinese, Japanese,
+    Arabic and Hindi full stops need no space.
     """
     begin = start
     for match in _BOUNDARY.finditer(text, start, end):
@@ -70,9 +70,8 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
         if word and not match["marks"] and following:
             last = word.lower().lstrip("-.")
             single = len(last) == 1 and last.isalpha()
-            if _ends_measure(head, text[after : after + _LONGEST_MEASURE]):
-                return True
-            return not (single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit()))
+            open_ = single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit())
+            return not open_ or _ends_measure(head, text[after : after + _LONGEST_MEASURE])
     return True
 
 
