@@ -110,6 +110,16 @@ def test_a_context_that_breaks_off_excuses_but_does_not_support() -> None:
     assert "breaks off" in cut.reason
 
 
+def test_what_speaks_against_a_supported_claim_is_not_given_as_its_reason() -> None:
+    found = verify(
+        ["The Brothers Ola have won in Denver, the Sons of Ola have not."], "The Brothers Ola have won."
+    )
+    conflicts = [s.name for s in found.signals if s.name.endswith("_conflict") and s.value >= 0.5]
+    assert (found.label, conflicts) == ("supported", ["negation_conflict"])
+    assert ": " not in found.reason
+    assert ", although claim is not negated" in found.reason
+
+
 def test_citation_marks_change_nothing() -> None:
     assert verify(CONTEXT, f"{CLAIMS[0]}[1][2]").score == verify(CONTEXT, CLAIMS[0]).score
 

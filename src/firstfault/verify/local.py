@@ -172,7 +172,9 @@ def _reason(label: SupportLabel, worst: Measures, shape: Shape) -> str:
         seen = [signals[name].seen for name in _CONFLICTS if signals[name].value >= _SHOWN]
         if label != "supported" and not seen and missing.value < 1:
             seen = [missing.seen]
-        told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
+        # What speaks against a verdict is not its reason.
+        link = ", although " if label == "supported" else ": "
+        told = heads[label] + (link + "; ".join(seen) if seen else "") + "."
         if worst.network is None:
             told += " Judged by words alone: the network reads English."
     if shape.broken and label != "supported":
