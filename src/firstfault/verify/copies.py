@@ -16,8 +16,8 @@ _OPPOSITES_TEXT = """
 more less|more fewer|most least|before after|above below|over under|earlier later|higher lower|greater smaller
 greater less|larger smaller|longer shorter|faster slower|first last|minimum maximum|increase decrease
 increased decreased|rise fall|rose fell|risen fallen|up down|left right|inside outside|always never
-with without|all none|both neither|every no|north south|east west|heavier lighter|older younger|include exclude
-allowed forbidden|gain loss|on off|optional required|upper lower|front rear
+with without|all none|both neither|every no|north south|east west|heavier lighter|older younger
+include exclude|allowed forbidden|gain loss|on off|optional required|upper lower|front rear
 """
 _ONE_WAY_TEXT = "some all|many all|most all|sometimes always|may must|can must"
 """What the sentence says and what the claim makes of it; the other way round it follows."""
