@@ -90,6 +90,21 @@ def test_a_cluster_holds_its_data_and_keeps_up(
     assert found.embedded.fits == (not found.embedded.reasons)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "searches_ms", "before_generation_ms", "disk"),
+    [(10**5, 8.2, 16.9, 2468), (10**6, 24.7, 26.6, 2415)],
+)
+def test_the_constants_are_those_measured(
+    chunks: int, searches_ms: float, before_generation_ms: float, disk: float
+) -> None:
+    """The rows of docs/scale.md; processor time of both searches, median before generation, bytes a chunk."""
+    found = plan(Load(documents=chunks, qps=0.1, chunks_per_document=1), Node(cores=2)).embedded.latency
+    assert found is not None
+    assert MEASURED.dense_ms(chunks) + MEASURED.bm25_ms(chunks) == pytest.approx(searches_ms, rel=0.25)
+    assert found.p50 == pytest.approx(before_generation_ms, rel=0.25)
+    assert MEASURED.index_bytes(384) == pytest.approx(disk, rel=0.25)
+
+
 def test_more_needs_more() -> None:
     def nodes(documents: int, qps: float) -> int:
         return plan(Load(documents=documents, qps=qps)).clusters[0].index_nodes
