@@ -37,6 +37,7 @@ SIGNALS = (
     "negation_conflict",
     "exchanged_name",
     "changed_word",
+    "reversed_copy",
 )
 KINDS = ("wrong_passage", "removed", "negation", "number", "entity", "antonym", "relation")
 

@@ -19,6 +19,14 @@ _BEFORE_NUMBERS = frozenset(
     "no nos art sec ch p pp ed eds vol vols fig figs eq ref refs nr jan feb mar".split()
 )
 """Abbreviations only where a number follows: elsewhere they are words, or end a sentence."""
+_MEASURE = re.compile(r"(?:°\s?|(?<=\w)/|(?<![\w.,])(?P<number>[\d.,]*[\d½¼¾])\s?)(?P<unit>ms|[A-Za-zΩ])$")
+_UNITS = frozenset("g m s h l t k ms W V A K C F N J B L Ω".split())
+"""Units that could be taken for an initial or a title. Not `v`, `n`, `a`, `d`: "44 v. Chr."."""
+_BEFORE_YEARS = frozenset("in since by from until after before during im seit bis ab en depuis desde".split())
+_YEAR = re.compile(r"1\d{3}|20\d\d")
+_NAMED = re.compile(r"[^\W\d_]\.|(?:\w+ ){1,2}(?:St|Street|Ave|Avenue|Road|Rd|Blvd|Boulevard|Drive|Dr)\b")
+"""What goes on after an initial or a point of the compass: another initial, a street."""
+_LONGEST_MEASURE = 40
 _ENDERS = ".!?…。！？；؟।॥‽"
 _WIDE_ENDERS = "。！？；؟।॥"
 MARK = r"\[\s*\^?\d+(?:\s*[,;–-]\s*\d+)*\s*\]"
@@ -31,9 +39,10 @@ _MARKER_ONLY = re.compile(r"^[ \t]*(?:\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|[-*+•‣�
 def sentence_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield `(start, end)` of each sentence in `text[start:end]`; outer white space lies in none.
 
-    Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a sentence,
-    and neither does a full stop before a lower-case word, unless a citation mark such as `[1]` follows it:
-    marks belong to the sentence before them. Chinese, Japanese, Arabic and Hindi full stops need no space.
+    Decimals, initials and common abbreviations (English, some German, French, Spanish) do not end a sentence;
+    a unit after a number does ("450 W. The lamp"). A full stop before a lower-case word ends none, unless a
+    citation mark such as `[1]` follows it: marks belong to the sentence before them. Chinese, Japanese,
+    Arabic and Hindi full stops need no space.
     """
     begin = start
     for match in _BOUNDARY.finditer(text, start, end):
@@ -61,8 +70,24 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
         if word and not match["marks"] and following:
             last = word.lower().lstrip("-.")
             single = len(last) == 1 and last.isalpha()
-            return not (single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit()))
+            open_ = single or last in _ABBREVIATIONS or (last in _BEFORE_NUMBERS and following.isdigit())
+            return not open_ or _ends_measure(head, text[after : after + _LONGEST_MEASURE])
     return True
+
+
+def _ends_measure(head: str, following: str) -> bool:
+    """Whether what stands before a full stop is a measure ("450 W", "41 °C", "60 km/h"), no initial."""
+    found = _MEASURE.search(head[-_LONGEST_MEASURE:])
+    if found is None or following[0].isdigit():
+        return False
+    unit, number = found["unit"], found["number"]
+    if number is None:
+        return True
+    if unit not in _UNITS:
+        return False
+    before = head[: len(head) - len(found[0])].split()[-1:]
+    dated = before and before[0].lower() in _BEFORE_YEARS and _YEAR.fullmatch(number)
+    return unit.islower() or bool(before and not dated and not _NAMED.match(following))
 
 
 def _last_word(head: str) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from firstfault.types import Support
 from firstfault.verify import LocalVerifier, verify, verify_claims
+from firstfault.verify.calibration import Calibration
 
 CONTEXT = [
     "The Panthers defense gave up just 308 points in 2015, ranking sixth in the league. Luke Kuechly led"
@@ -108,6 +109,13 @@ def test_a_context_that_breaks_off_excuses_but_does_not_support() -> None:
     assert (cut.score or 0) > (whole.score or 0)
     assert cut.label == "uncertain"
     assert "breaks off" in cut.reason
+
+
+def test_what_speaks_against_a_supported_claim_is_not_given_as_its_reason() -> None:
+    lenient = LocalVerifier(calibration=Calibration(slope=1.0, intercept=20.0))
+    found = lenient.verify_claims([(["The motor must not run dry."], "The motor may run dry.")])[0]
+    assert found.label == "supported"
+    assert found.reason == 'The context supports it, although claim is not negated, context says "not".'
 
 
 def test_citation_marks_change_nothing() -> None:

@@ -17,7 +17,9 @@ def measures(network: float, recall: float, *conflicts: float, role: Any = "clai
     named = zip(CONFLICTS, conflicts or (0.0, 0.0, 0.0), strict=True)
     signals = [Signal(name=name, value=value, seen="x") for name, value in named]
     held = Signal(name="best_passage_recall", value=recall, seen="x")
-    signals += [Signal(name=name, value=0.0, seen="x") for name in ("changed_word", "exchanged_name")]
+    signals += [
+        Signal(name=name, value=0.0, seen="x") for name in ("changed_word", "exchanged_name", "reversed_copy")
+    ]
     return Measures(role=role, network=network, signals=(held, *signals), evidence=None)
 
 

@@ -60,6 +60,13 @@ def test_a_bound_denies_nothing(bound: str) -> None:
     assert seen(f"Luke Kuechly led the team with {bound}.")["negation_conflict"].value == 0
 
 
+@pytest.mark.parametrize(("claim", "value"), [("The lamp is red.", 0), ("The lamp is hot.", 1)])
+def test_only_the_negation_of_a_repeated_clause_counts(claim: str, value: float) -> None:
+    claim_terms = terms(claim)
+    nearest = signals.closest(claim_terms, read(["The lamp is red, but the lamp is not hot."]).sentences)
+    assert signals.negation_conflict(claim, claim_terms, nearest).value == value
+
+
 @pytest.mark.parametrize("claim", ["In Q2 the uTorrent user drew a 3D map.", "The pH was YoY lower."])
 def test_only_a_capital_that_begins_a_word_begins_a_name(claim: str) -> None:
     assert not {"Q2", "Torrent", "D", "H", "Y"} & set(

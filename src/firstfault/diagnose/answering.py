@@ -28,7 +28,7 @@ SAME_SUBJECT = 0.6
 """A sentence that shares at least this part of another's words, weighted by rarity, speaks of the same."""
 CLOSE = 0.5
 """A claim with at least this part of its words in the context speaks of it; below, it ignores it."""
-CONFLICTS = ("number_mismatch", "negation_conflict", "changed_word", "unseen_entity")
+CONFLICTS = ("number_mismatch", "negation_conflict", "changed_word", "unseen_entity", "reversed_copy")
 """Signals of a verdict that say that a claim and its passage exclude each other."""
 
 

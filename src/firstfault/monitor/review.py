@@ -29,7 +29,14 @@ Word = Literal["supported", "unsupported", "unsure"]
 WORDS: tuple[Word, ...] = ("supported", "unsupported", "unsure")
 
 CONFLICTS = frozenset(
-    {"number_mismatch", "negation_conflict", "unseen_entity", "exchanged_name", "changed_word"}
+    {
+        "number_mismatch",
+        "negation_conflict",
+        "unseen_entity",
+        "exchanged_name",
+        "changed_word",
+        "reversed_copy",
+    }
 )
 """Signals of the verifier that speak against a sentence."""
 UNCERTAIN = (0.3, 0.7)

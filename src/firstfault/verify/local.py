@@ -21,7 +21,7 @@ Pair = tuple[Sequence[str], str]
 """Contexts and the claim that is held against them."""
 
 _SPEECH = re.compile(r"\w")
-_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity", "exchanged_name")
+_CONFLICTS = ("number_mismatch", "negation_conflict", "unseen_entity", "exchanged_name", "reversed_copy")
 _SHOWN = 0.5
 """A conflict of at least this value is named in the reason."""
 _HOME_LANGUAGE = "English"
@@ -172,7 +172,10 @@ def _reason(label: SupportLabel, worst: Measures, shape: Shape) -> str:
         seen = [signals[name].seen for name in _CONFLICTS if signals[name].value >= _SHOWN]
         if label != "supported" and not seen and missing.value < 1:
             seen = [missing.seen]
-        told = heads[label] + (f": {'; '.join(seen)}" if seen else "") + "."
+        seen = list(dict.fromkeys(seen))
+        # What speaks against a verdict is not its reason.
+        link = ", although " if label == "supported" else ": "
+        told = heads[label] + (link + "; ".join(seen) if seen else "") + "."
         if worst.network is None:
             told += " Judged by words alone: the network reads English."
     if shape.broken and label != "supported":

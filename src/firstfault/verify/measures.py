@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from firstfault.types import Signal
 from firstfault.verify import signals
+from firstfault.verify.copies import reversed_copy
 from firstfault.verify.crossencoder import CrossEncoder, Reading
 from firstfault.verify.discourse import Role, read_role
 from firstfault.verify.passages import Sentence, Source, select
@@ -21,7 +22,7 @@ WIDE = 110
 _STEEP, _HALF = 8.0, 0.5
 """Recall as a logit: `_STEEP * (recall - _HALF)`."""
 _RECALL, _CONFLICT = 2.0, 1.5
-_CHANGED, _MISNAMED = 0.5, 3.0
+_CHANGED, _MISNAMED, _REVERSED = 0.5, 3.0, 5.0
 _SILENT, _SILENT_RECALL = 2.5, 4.0
 _FRAME_RECALL = 2.5
 
@@ -66,9 +67,9 @@ class Measures:
         conflict = max(number, self.value("unseen_entity"), self.value("negation_conflict"))
         both = -math.log(math.exp(-(self.network or 0.0)) + math.exp(-_STEEP * (recall - _HALF)))
         misnamed = _MISNAMED * self.value("exchanged_name")
-        return (
-            both + _RECALL * recall - _CONFLICT * conflict - _CHANGED * self.value("changed_word") - misnamed
-        )
+        reversed_ = _REVERSED * self.value("reversed_copy")
+        changed = _CHANGED * self.value("changed_word")
+        return both + _RECALL * recall - _CONFLICT * conflict - changed - misnamed - reversed_
 
 
 def together(raws: Sequence[float]) -> float:
@@ -98,13 +99,15 @@ def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Meas
         held = Signal(name=held.name, value=0.0, seen="it names nothing that the sources could hold")
     if discourse.role != "claim":
         return Measures(role=discourse.role, network=None, signals=(held,), evidence=nearest)
+    denial = signals.negation_conflict(claim, claim_terms, nearest)
     found = (
         held,
         signals.number_mismatch(claim, source, chosen),
         signals.unseen_entity(claim, source),
-        signals.negation_conflict(claim, claim_terms, nearest),
+        denial,
         signals.exchanged_name(claim, nearest),
         signals.changed_word(claim, nearest),
+        reversed_copy(claim, chosen, source, nearest, denial),
     )
     if network is None:
         return Measures(role="claim", network=None, signals=found, evidence=nearest)
