@@ -50,6 +50,12 @@ async def test_streams_text_reason_and_counts(endpoint: FakeEndpoint) -> None:
     assert (request["stop"], request["stream"]) == (["x"], True)
 
 
+async def test_a_page_in_place_of_an_answer_is_named(endpoint: FakeEndpoint) -> None:
+    endpoint.reply = lambda exchange: exchange.send_json(200, {}, **{"Content-Type": "text/html"})
+    with pytest.raises(RemoteError, match="answered with text/html, not with a stream of events"):
+        await ask(make(endpoint))
+
+
 async def test_an_adapter_is_asked_for_as_a_model_and_the_base_model_in_its_place_is_noticed(
     endpoint: FakeEndpoint,
 ) -> None:

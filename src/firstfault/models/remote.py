@@ -212,6 +212,8 @@ class OpenAIGenerator:
         blanks = BlankRun()
         received = 0
         stream = aiter(chunks)
+        if chunk is None:
+            raise self._no_stream(chunks.response.headers.get("content-type", ""))
         while chunk is not None:
             self._check_served(chunk.model)
             if chunk.usage:
@@ -248,6 +250,15 @@ class OpenAIGenerator:
             raise  # a chunk that is not JSON: explained as such
         except Exception as error:
             raise self._cut(received) from error
+
+    def _no_stream(self, kind: str) -> RemoteError:
+        if "event-stream" in kind:
+            return self._cut(0)
+        return RemoteError(
+            f"{self._endpoint.base_url} (model {self.name}) answered with {kind or 'no content type'}, "
+            "not with a stream of events.",
+            hint="Check generator.base_url (it mostly ends in /v1): a login page or a proxy may answer.",
+        )
 
     def _cut(self, received: int) -> RemoteError:
         return RemoteError(
