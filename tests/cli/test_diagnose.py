@@ -43,6 +43,8 @@ def test_the_newest_run_is_diagnosed(run: Run, evaluated: Path) -> None:
     found = run("--home", evaluated, "diagnose")
     assert found.code == 0
     assert "first fault  corpus / missing_document" in found.out
+    assert "UTC over" in found.out  # an old run over other cases is seen to be one
+    assert "cases.jsonl" in found.out
     assert "green.txt" in found.out
     assert "next  firstfault ingest PATH" in found.out
 

@@ -131,7 +131,8 @@ def diagnose_run(
     return diagnose(
         app,
         subjects_of(app, results),
-        scope=f"run {run.id}",
+        scope=f"run {run.id} of {run.at[:16].replace('T', ' ')} UTC"
+        + (f" over {run.cases}" if run.cases else ""),
         command=f"firstfault fix --run {run.id}",
         budget=budget,
         usual=usual,
