@@ -136,4 +136,4 @@ def _job(server: Served, job_id: str, who: Viewer) -> Job:
 
 
 def _after(scope: str, word: str) -> str | None:
-    return scope.removeprefix(word) if scope.startswith(word) else None
+    return scope.removeprefix(word).split(" ", 1)[0] if scope.startswith(word) else None
