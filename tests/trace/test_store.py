@@ -133,8 +133,8 @@ def test_what_cannot_be_written_is_an_error_and_stays_in_the_spool(tmp_path: Pat
     store.put(make(1))
     with pytest.raises(StorageError, match="1 trace"):
         store.flush()
-    assert len(list((tmp_path / "spool").glob("*.trace"))) == 1
     store.close()
+    assert len(list((tmp_path / "spool").iterdir())) == 1
 
 
 def test_status_is_the_worst_that_matters() -> None:
@@ -173,19 +173,20 @@ def test_a_trace_from_before_structured_answers_still_decodes() -> None:
 def test_a_trace_that_cannot_be_written_keeps_no_other_out(
     store: TraceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = store._store
+    written = store._insert
     bad = make(1)
 
-    def refuse(traces: Sequence[tuple[Path, Trace]]) -> None:
-        if any(trace.id == bad.id for _, trace in traces):
+    def refuse(traces: Sequence[tuple[Trace, bytes]]) -> None:
+        if any(trace.id == bad.id for trace, _ in traces):
             raise StorageError("It is refused.", hint="Leave it out.")
         written(traces)
 
-    monkeypatch.setattr(store, "_store", refuse)
+    monkeypatch.setattr(store, "_insert", refuse)
     for trace in (make(0), bad, make(2)):
         store.put(trace)
     with pytest.raises(StorageError, match=r"^1 trace"):
         store.flush()
     assert [trace.id for trace in store.newest()] == [make(2).id, make(0).id]
     monkeypatch.undo()
-    assert store.recover() == 1
+    store.recover()
+    assert [trace.id for trace in store.newest()] == [make(2).id, bad.id, make(0).id]

@@ -2,25 +2,27 @@
 
 In: a finished `Trace`. Out: the same trace, by id or newest first, also after a kill -9.
 
-A trace is first written to the spool, one file each, which outlives the process; a single writer
-thread then moves it into the database and removes the file. What a killed process left in the spool
-is moved in by the next one. The queue is bounded: when it is full, `put` waits.
+A trace is first appended to the spool, a file that outlives the process; a single writer thread then
+puts it into the database. What a killed process left in the spool is moved in by the next one. The queue
+is bounded: when it is full, `put` waits.
 """
 
 import json
 import queue
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, text
 
 from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
 from firstfault.trace.listing import Position, TracePage, Wanted, find, ordered
+from firstfault.trace.spool import Segment, left_over
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
@@ -36,6 +38,15 @@ _INSERT = text(
     "INSERT INTO traces (id, at, collection, question, status, record) "
     "VALUES (:id, :at, :collection, :question, :status, :record) ON CONFLICT DO NOTHING"
 )
+
+
+class _Waiting(NamedTuple):
+    """A trace that is on its way into the database."""
+
+    trace: Trace
+    record: bytes
+    segment: Segment
+    """What holds it meanwhile."""
 
 
 @cache
@@ -72,10 +83,13 @@ class TraceStore:
     def __init__(self, home: Path, engine: Engine, *, queue_size: int = 1024) -> None:
         self._engine = engine
         self._spool = home / "spool"
-        self._queue: queue.Queue[tuple[Path, Trace] | None] = queue.Queue(maxsize=queue_size)
+        self._segment: Segment | None = None
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(maxsize=queue_size)
         self._failure: Exception | None = None
+        self._failed = 0
+        """Traces that only the spool has since the last `flush`."""
         self._writer: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._appending = threading.Lock()
         self._awaited = threading.Event()
         """Set while somebody waits for what was put to be written."""
         self._partitioned = engine.dialect.name == "postgresql"
@@ -88,28 +102,24 @@ class TraceStore:
         Raises:
             StorageError: the spool cannot be written.
         """
-        path = self._spool / f"{trace.id}.trace"
-        partial = path.with_suffix(".partial")
+        record = encode(trace)
         try:
-            self._spool.mkdir(exist_ok=True)
-            partial.write_bytes(encode(trace))
-            partial.rename(path)
+            segment = self._append(record)
         except OSError as error:
             raise StorageError(
                 f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
                 hint="Check that the home can be written, and its disk: `firstfault gc` drops what is old.",
             ) from error
-        self._start()
-        self._queue.put((path, trace))
+        self._queue.put(_Waiting(trace, record, segment))
 
     def recover(self) -> int:
-        """Move in what an earlier process left in the spool. Returns how many traces that were."""
-        left = sorted(self._spool.glob("*.trace")) if self._spool.is_dir() else []
-        for start in range(0, len(left), _TOGETHER):
-            self._store([(path, decode(path.read_bytes())) for path in left[start : start + _TOGETHER]])
-        for half_written in self._spool.glob("*.partial"):
-            half_written.unlink(missing_ok=True)
-        return len(left)
+        """Move in what earlier processes left in the spool. Returns how many traces that were."""
+        if not self._spool.is_dir():
+            return 0
+        with left_over(self._spool) as records:
+            for start in range(0, len(records), _TOGETHER):
+                self._insert([(decode(one), one) for one in records[start : start + _TOGETHER]])
+            return len(records)
 
     def settle(self) -> None:
         """Wait until all that was put is in the database, as far as it can be written."""
@@ -124,7 +134,7 @@ class TraceStore:
         self.settle()
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            waiting = len(list(self._spool.glob("*.trace")))
+            waiting, self._failed = self._failed, 0
             raise StorageError(
                 f"{waiting} trace(s) could not be written to the database: {failure}.",
                 hint=f"They are kept in {self._spool} and written at the next start; free disk space.",
@@ -140,6 +150,9 @@ class TraceStore:
         try:
             self.flush()
         finally:
+            if self._segment is not None:
+                self._segment.close()
+                self._segment = None
             self._engine.dispose()
 
     def get(self, trace_id: str) -> Trace:
@@ -209,11 +222,15 @@ class TraceStore:
                 dropped + connection.execute(text("DELETE FROM traces WHERE at < :at"), {"at": at}).rowcount
             )
 
-    def _start(self) -> None:
-        with self._starting:
+    def _append(self, record: bytes) -> Segment:
+        with self._appending:
+            if self._segment is None:
+                self._segment = Segment(self._spool)
+            self._segment.append(record)
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
                 self._writer.start()
+            return self._segment
 
     def _write(self) -> None:
         ending = False
@@ -224,44 +241,45 @@ class TraceStore:
             while len(waiting) < _TOGETHER and not self._queue.empty():
                 waiting.append(self._queue.get_nowait())
             ending = None in waiting
-            self._store_each([one for one in waiting if one is not None])
+            self._store([one for one in waiting if one is not None])
             for _ in waiting:
                 self._queue.task_done()
 
-    def _store_each(self, traces: Sequence[tuple[Path, Trace]]) -> None:
+    def _store(self, waiting: Sequence[_Waiting]) -> None:
         """Store traces together; where that fails one by one, so that none keeps the others out."""
         try:
-            self._store(traces)
+            self._insert([(one.trace, one.record) for one in waiting])
         except (OSError, StorageError) as error:
-            if len(traces) == 1:
-                self._failure = error
+            if len(waiting) > 1:
+                for one in waiting:
+                    self._store([one])
                 return
-            for one in traces:
-                self._store_each([one])
+            self._failure, self._failed = error, self._failed + 1
+            with self._appending:
+                if self._segment is waiting[0].segment:
+                    self._segment = None  # it keeps the trace until the next start: write on in another
+            waiting[0].segment.settle(failed=1)
+            return
+        for segment, stored in Counter(one.segment for one in waiting).items():
+            segment.settle(stored=stored)
 
-    def _store(self, traces: Sequence[tuple[Path, Trace]]) -> None:
-        rows = []
-        for path, trace in traces:
-            try:
-                record = path.read_bytes()
-            except FileNotFoundError:
-                continue  # another process that shares the home has moved it in
-            rows.append(
-                {
-                    "id": trace.id,
-                    "at": trace.at,
-                    "collection": trace.collection,
-                    "question": trace.question,
-                    "status": status(trace),
-                    "record": record,
-                }
-            )
-            self._ensure_day(trace.at)
+    def _insert(self, traces: Sequence[tuple[Trace, bytes]]) -> None:
+        rows = [
+            {
+                "id": trace.id,
+                "at": trace.at,
+                "collection": trace.collection,
+                "question": trace.question,
+                "status": status(trace),
+                "record": record,
+            }
+            for trace, record in traces
+        ]
+        for row in rows:
+            self._ensure_day(str(row["at"]))
         if rows:
             with writing(self._engine, catalog=False) as connection:
                 connection.execute(_INSERT, rows)
-        for path, _ in traces:
-            path.unlink(missing_ok=True)
 
     def _ensure_day(self, at: str) -> None:
         """Where traces are kept by days, there must be a place for this one."""

@@ -1,0 +1,110 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firstfault.trace.spool import Segment, left_over
+
+LEAVE = """
+import os, sys
+from pathlib import Path
+from firstfault.trace.spool import Segment
+segment = Segment(Path(sys.argv[1]))
+for record in sys.argv[2:]:
+    segment.append(record.encode())
+os.kill(os.getpid(), 9)
+"""
+
+
+def leave(folder: Path, *records: str) -> Path:
+    """A file of a process that was killed."""
+    subprocess.run([sys.executable, "-c", LEAVE, str(folder), *records], check=False)
+    return next(iter(folder.glob("*.spool")))
+
+
+def test_what_a_killed_process_appended_is_left_over_once(tmp_path: Path) -> None:
+    leave(tmp_path, "one", "", "three")
+    with left_over(tmp_path) as records:
+        assert records == [b"one", b"", b"three"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_of_a_living_process_is_nobody_elses(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    segment.append(b"mine")
+    with left_over(tmp_path) as records:
+        assert records == []
+    segment.settle(stored=1)
+    segment.append(b"next")
+    segment.settle(failed=1)
+    with left_over(tmp_path) as records:
+        assert records == [b"next"]
+
+
+def test_what_could_not_be_moved_in_stays(tmp_path: Path) -> None:
+    leave(tmp_path, "one")
+    with pytest.raises(ZeroDivisionError), left_over(tmp_path):
+        raise ZeroDivisionError
+    with left_over(tmp_path) as records:
+        assert records == [b"one"]
+
+
+def test_an_empty_file_goes_with_its_owner(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    segment.append(b"one")
+    segment.settle(stored=1)
+    segment.close()
+    assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_a_record_that_was_cut_off_is_left_out(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    written = data.draw(st.lists(st.binary(max_size=40), min_size=1, max_size=4))
+    segment = Segment(folder)
+    for record in written:
+        segment.append(record)
+    segment.settle(failed=len(written))
+    path = next(folder.iterdir())
+    whole = path.read_bytes()
+    kept = data.draw(st.integers(0, len(whole) - 1))
+    path.write_bytes(whole[:kept])
+    ends = [sum(8 + len(record) for record in written[: n + 1]) for n in range(len(written))]
+    with left_over(folder) as records:
+        assert records == written[: sum(end <= kept for end in ends)]
+
+
+def test_a_damaged_record_is_kept_aside_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = leave(tmp_path, "one", "two", "three")
+    content = bytearray(path.read_bytes())
+    content[-len("three") - 8 - 1] ^= 1
+    path.write_bytes(content)
+    with left_over(tmp_path) as records:
+        assert records == [b"one"]
+    assert [one.suffix for one in tmp_path.iterdir()] == [".damaged"]
+    assert "byte 11" in caplog.text
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = Segment(tmp_path)
+    segment.append(b"one")
+    write = os.write
+
+    def half(file: int, content: bytes) -> int:
+        return write(file, content[: len(content) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(OSError, match="No space"):
+        segment.append(b"another one")
+    monkeypatch.undo()
+    segment.append(b"two")
+    segment.settle(failed=2)
+    with left_over(tmp_path) as records:
+        assert records == [b"one", b"two"]
