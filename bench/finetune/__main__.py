@@ -8,9 +8,11 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["doctor", "line", "faults", "replay", "resume", "adapters"])
+    parser.add_argument("part", choices=["doctor", "line", "seeds", "faults", "replay", "resume", "adapters"])
     parser.add_argument("--home", type=Path, default=Path("bench/out/finetune"))
     parser.add_argument("--examples", type=int, default=300)
+    parser.add_argument("--only", action="append", help="a fault; repeatable; all five without it")
+    parser.add_argument("--seed", action="append", type=int, help="repeatable; 1 to 5 without it")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

@@ -17,6 +17,9 @@ from typing import Any
 from bench.finetune.tickets import SCHEMA, tickets
 
 HELD = 60
+HELD_SEED = 7
+"""Of the held-out tickets."""
+SEEDS = range(1, 6)
 PROGRAM = "from firstfault.cli import process; process()"
 NO_FAULT = ("healthy", "unknown")
 """What a drill names where it names no stage."""
@@ -36,7 +39,7 @@ def prepared(home: Path, rows: list[dict[str, Any]]) -> tuple[Path, Path, Path]:
         home / name for name in ("raw.jsonl", "train.jsonl", "held.jsonl", "schema.json")
     )
     raw.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fresh = tickets(HELD, seed=7)
+    fresh = tickets(HELD, seed=HELD_SEED)
     held.write_text("".join(json.dumps(row) + "\n" for row in fresh))
     schema.write_text(json.dumps(SCHEMA))
     command(home, "finetune", "clean", raw, "--validation", held, "--out", train)
@@ -71,10 +74,19 @@ PLANTED = ("high_rate", "few_examples", "wrong_labels", "wrong_template", "adapt
 """The five ways of the drill library in which a fine-tuning is destroyed."""
 
 
+def seeds(given: argparse.Namespace) -> dict[str, Any]:
+    """Healthy runs, each with a seed of its own for the tickets and the training: all should pass."""
+    found = {}
+    for seed in given.seed or SEEDS:
+        rows = tickets(given.examples, seed=seed + HELD_SEED)
+        found[seed] = whole(given.home / f"seed-{seed}", rows, "--set", f"seed={seed}")
+    return {"passed": sum(one["passed"] for one in found.values()), "of": len(found), "runs": found}
+
+
 def faults(given: argparse.Namespace) -> dict[str, Any]:
     """Five planted faults; each should be stopped, or fail at the gate, with its name."""
     train, held, schema = prepared(given.home / "faults", tickets(given.examples))
-    options = [part for name in PLANTED for part in ("--fault", name)]
+    options = [part for name in given.only or PLANTED for part in ("--fault", name)]
     files = (train, "--validation", held, "--schema", schema)
     _, made = command(given.home / "faults", "drill", "tuning", *files, *options, "--anyway", "--no-control")
     found = {}

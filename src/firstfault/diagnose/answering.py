@@ -163,7 +163,7 @@ class Answering(Walk):
                 + (", and so have two fresh ones: the embedder adds noise." if noisy else ".")
             )
             cause = "weak_embedding" if noisy else "embedder_mismatch"
-            return self._found(Stage.EMBED, cause, evidence, self.right(self.probes.extract(self.trace)))
+            return self._found(Stage.EMBED, cause, evidence, self._holds_the_answer(gold))
         rank = self.probes.ranks(self.trace, self.trace.where).best("dense", [keys[p.chunk.id] for p in gold])
         if not gold or (rank is not None and rank <= self.probes.settings(self.trace).search.top_k):
             return None
@@ -171,9 +171,12 @@ class Answering(Walk):
             "The evidence is in the prompt and looked irrelevant to its question: it is "
             f"{place(rank, beyond=DEPTH)} by exact dense search, so the vectors lead away from it."
         )
-        return self._found(
-            Stage.EMBED, "weak_embedding", evidence, self.right(self.probes.extract(self.trace))
-        )
+        return self._found(Stage.EMBED, "weak_embedding", evidence, self._holds_the_answer(gold))
+
+    def _holds_the_answer(self, gold: Sequence[Passage]) -> bool:
+        """Whether sentences of the gold passages, word for word, are the right answer."""
+        assert self.trace.context is not None
+        return self.right(self.probes.extract(self.trace, _only(gold, self.trace.context)))
 
     def _evidence_alone(self) -> Trace | None:
         """What the generator answers from the gold passages alone; None when that cannot be asked."""
@@ -182,9 +185,7 @@ class Answering(Walk):
         gold = self._gold_passages(context)
         if not gold or len(gold) == len(context.passages):
             return None
-        kept = [replace(passage, number=n) for n, passage in enumerate(gold, start=1)]
-        alone = replace(context, passages=tuple(kept), tokens=sum(passage.tokens for passage in kept))
-        return self.probes.generate(self.trace, alone)
+        return self.probes.generate(self.trace, _only(gold, context))
 
     def _gold_passages(self, context: Context) -> list[Passage]:
         spans = [span_of(passage.chunk) for passage in context.passages]
@@ -279,6 +280,12 @@ class Answering(Walk):
             return None
         evidence = f"{rival[0].chunk.document_id} says {quoted(rival[1])}, and the answer follows it."
         return self._found(Stage.PACK, "conflicting_sources", evidence, False)
+
+
+def _only(passages: Sequence[Passage], context: Context) -> Context:
+    """The context with nothing but these of its passages."""
+    kept = tuple(replace(passage, number=n) for n, passage in enumerate(passages, start=1))
+    return replace(context, passages=kept, tokens=sum(passage.tokens for passage in kept))
 
 
 def same_subject(one: str, other: str) -> bool:

@@ -128,15 +128,19 @@ class Probes:
         settings = self.settings(trace).override({name: _text(value) for name, value in changes.items()})
         return self._ask(trace, settings, Stage.CITE)
 
-    def extract(self, trace: Trace) -> Trace | None:
-        """The answer that the extractive generator gives from the same context; None when it fails."""
+    def extract(self, trace: Trace, context: Context | None = None) -> Trace | None:
+        """The answer that the extractive generator gives, from another context or the same one.
+
+        None when it fails.
+        """
         changes: Patch = {
             "generator.kind": "extractive",
             "answer.min_relevance": -1,
             "answer.policy": "annotate",
         }
+        prior = trace if context is None else replace(trace, context=context)
         try:
-            return self._ask(trace, patched(self.settings(trace), changes), Stage.GENERATE)
+            return self._ask(prior, patched(self.settings(trace), changes), Stage.GENERATE)
         except FirstfaultError:
             return None
 
@@ -197,7 +201,7 @@ class Probes:
         stored = self.app.collection.vectors([key]).get(key)
         if stored is None:
             return None
-        first, second = (self.app.embedder.embed([chunk.text], kind="document")[0] for _ in range(2))
+        first, second = self.app.embedder.embed([chunk.text, chunk.text], kind="document")
         return Agreement(stored=_cosine(stored, first), repeated=_cosine(first, second))
 
     def embedded_again(self, chunks: Mapping[int, Chunk]) -> Mapping[int, FloatArray]:
