@@ -79,7 +79,7 @@ def seeds(given: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for seed in given.seed or SEEDS:
         rows = tickets(given.examples, seed=seed + HELD_SEED)
-        found[seed] = whole(given.home / f"seed-{seed}", rows, "--set", f"seed={seed}")
+        found[seed] = whole(given.home / "seeds", rows, "--set", f"seed={seed}")
     return {"passed": sum(one["passed"] for one in found.values()), "of": len(found), "runs": found}
 
 

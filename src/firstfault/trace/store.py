@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 """Traces that are read at a time where many are asked for."""
-_GATHER_S = 0.05
+_GATHER_S = 0.5
 """How long the writer waits for further traces before it writes what has come, unless somebody waits."""
 _TOGETHER = 64
 """Traces in one transaction: one wait for the disk for all of them."""
@@ -238,12 +238,14 @@ class TraceStore:
             waiting = [self._queue.get()]
             if waiting[0] is not None:
                 self._awaited.wait(_GATHER_S)
-            while len(waiting) < _TOGETHER and not self._queue.empty():
-                waiting.append(self._queue.get_nowait())
-            ending = None in waiting
-            self._store([one for one in waiting if one is not None])
-            for _ in waiting:
-                self._queue.task_done()
+            while waiting:
+                while len(waiting) < _TOGETHER and not self._queue.empty():
+                    waiting.append(self._queue.get_nowait())
+                ending |= None in waiting
+                self._store([one for one in waiting if one is not None])
+                for _ in waiting:
+                    self._queue.task_done()
+                waiting = [] if self._queue.empty() else [self._queue.get_nowait()]
 
     def _store(self, waiting: Sequence[_Waiting]) -> None:
         """Store traces together; where that fails one by one, so that none keeps the others out."""
