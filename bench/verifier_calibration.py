@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ IDENTITY = Calibration(slope=1.0, intercept=0.0)
 class Row:
     """A judged pair: its raw score, its label, and the document it belongs to."""
 
-    raw: RawScore
+    raw: RawScore | None
+    """None for what cannot be judged: it counts as undecided, as in `bench.verifier`."""
     label: int
     group: str
 
@@ -44,18 +46,23 @@ Sets = dict[str, list[Row]]
 
 
 def scored(verifier: LocalVerifier, path: Path) -> list[Row]:
-    """Raw scores and labels of a set; what cannot be judged is left out."""
+    """Raw scores and labels of a set."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     raw = verifier.raw_scores([(row["context"], row["claim"]) for row in rows])
-    return [
-        Row(r, row["label"], str(row["group"])) for r, row in zip(raw, rows, strict=True) if r is not None
-    ]
+    return [Row(r, row["label"], str(row["group"])) for r, row in zip(raw, rows, strict=True)]
+
+
+def logit(calibration: Calibration, row: Row) -> float:
+    """Log odds of support; 0 for what cannot be judged."""
+    if row.raw is None:
+        return 0.0
+    return calibration.slope * calibration.level(row.raw) + calibration.intercept
 
 
 def judged(calibration: Calibration, rows: Sequence[Row]) -> Quality:
     """How well a calibration fits rows."""
-    return quality(calibration, [calibration.level(r.raw) for r in rows], [r.label for r in rows])
+    return quality(IDENTITY, [logit(calibration, row) for row in rows], [row.label for row in rows])
 
 
 def cost(calibration: Calibration, sets: Sequence[Sequence[Row]]) -> float:
@@ -73,9 +80,10 @@ def best(candidates: Sequence[Calibration], of: Callable[[Calibration], float]) 
 def fitted(sets: Sets) -> Calibration:
     """The curve, what is added for answers, and what is made of snippets, in turn."""
     single = [sets[name] for name in SINGLE]
-    raw = [row.raw.value for rows in single for row in rows]
-    labels = [row.label for rows in single for row in rows]
-    weights = [100 / len(rows) for rows in single for _ in rows]
+    seen = [[(row.raw.value, row.label) for row in rows if row.raw is not None] for rows in single]
+    raw = [value for rows in seen for value, _ in rows]
+    labels = [label for rows in seen for _, label in rows]
+    weights = [100 / len(rows) for rows in seen for _ in rows]
     start = fit(raw, labels, fitted_on=", ".join(SETS), weights=weights)
     centre = float(np.mean(raw))
     curves = [
@@ -86,12 +94,22 @@ def fitted(sets: Sets) -> Calibration:
     ]
     found = start
     for _ in range(2):  # the second time around the curve is fitted with the rest in place
-        shape = {
+        shape: dict[str, Any] = {
             "answer": found.answer,
             "broken_slope": found.broken_slope,
             "broken_shift": found.broken_shift,
         }
         found = best([replace(curve, **shape) for curve in curves], lambda c: cost(c, single))
+        near = [
+            replace(
+                found,
+                slope=slope,
+                intercept=found.intercept + (found.slope - slope) * centre + shift,
+            )
+            for slope in (found.slope * np.linspace(0.9, 1.1, 41)).tolist()
+            for shift in np.linspace(-0.1, 0.1, 41).tolist()
+        ]
+        found = best(near, lambda c: cost(c, single))
         answers = [replace(found, answer=shift) for shift in np.linspace(0, 8, 33).tolist()]
         found = best(answers, lambda c: cost(c, [sets[ANSWERS]]))
         snippets = [
@@ -113,7 +131,7 @@ def unseen(sets: Sets) -> dict[str, Quality]:
         curve = fitted(part)
         for name, rows in sets.items():
             held = [r for r in rows if fold[r.group] == k]
-            levels[name] += [curve.slope * curve.level(r.raw) + curve.intercept for r in held]
+            levels[name] += [logit(curve, row) for row in held]
             labels[name] += [r.label for r in held]
     return {name: quality(IDENTITY, levels[name], labels[name]) for name in sets}
 

@@ -49,3 +49,11 @@ def test_a_snippet_that_breaks_off_is_told_from_lists_and_pages() -> None:
     assert not read([prose + "\n- from the harbour to the"]).broken
     assert not read([prose * 10 + "It went from the harbour to the"]).broken
     assert not read(["It went from the harbour to the"]).broken
+
+
+def test_what_brings_no_new_word_is_left_out_unless_it_holds_all_that_the_best_one_does() -> None:
+    text = "The tank holds less than 2 litres. Litres are units. In summer the tank holds more than 2 litres."
+    claim = terms("The tank holds 2 litres.")
+    found = read([text]).sentences
+    assert [one.text for one in select(found, claim, 60, anew=True)] == [found[0].text, found[2].text]
+    assert len(select(found, claim, 60)) == 3

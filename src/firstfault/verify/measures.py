@@ -92,7 +92,7 @@ def measure(sentence: str, source: Source, network: CrossEncoder | None) -> Meas
     discourse = read_role(sentence)
     claim = discourse.core
     claim_terms = terms(claim)
-    chosen = select(source.sentences, claim_terms, BUDGET)
+    chosen = select(source.sentences, claim_terms, BUDGET, anew=True)
     nearest = signals.closest(claim_terms, chosen)
     held = signals.best_passage_recall(claim_terms, select(source.sentences, claim_terms, WIDE))
     if discourse.role == "absence" and not claim_terms:

@@ -108,23 +108,29 @@ def pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return spans
 
 
-def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: int) -> list[Sentence]:
+def select(
+    sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: int, *, anew: bool = False
+) -> list[Sentence]:
     """Sentences that together cover the claim's words, most first, up to `budget` words; in reading order.
 
     Greedy cover weighted by rarity: a word already covered counts a quarter. The neighbours of the best
-    sentence get a bonus, because pronouns point there. At least one sentence is returned if there is any.
+    sentence get a bonus, because pronouns point there. With `anew`, a sentence must bring a new word, or hold
+    all those of the first. At least one sentence is returned if there is any.
     """
     weights = {stem: rarity(stem) for stem in {term.stem for term in claim_terms}}
     overlaps = [sorted(sentence.stems & weights.keys()) for sentence in sentences]
     open_ = {i for i, overlap in enumerate(overlaps) if overlap}
     covered: set[str] = set()
     chosen: list[int] = []
+    first: set[str] = set()
     left = budget
     neighbours: set[int] = set()
     while left > 0:
         top, top_gain = -1, 0.0
         for i in sorted(open_):
             if chosen and sentences[i].words > left:
+                continue
+            if anew and chosen and covered.issuperset(overlaps[i]) and not first.issubset(overlaps[i]):
                 continue
             gain = sum(weights[stem] * (0.25 if stem in covered else 1.0) for stem in overlaps[i])
             if i in neighbours:
@@ -138,6 +144,7 @@ def select(sentences: Sequence[Sentence], claim_terms: Sequence[Term], budget: i
             beside = {i for i in (top - 1, top + 1) if 0 <= i < len(sentences)}
             neighbours = {i for i in beside if sentences[i].context == sentences[top].context}
             open_ |= neighbours
+            first = set(overlaps[top])
         chosen.append(top)
         open_.discard(top)
         covered.update(overlaps[top])
