@@ -9,8 +9,11 @@ import typer
 from firstfault.cli.state import Json, State, anywhere, print_json, state
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firstfault.finetune.doctor import Given
     from firstfault.finetune.runs import TrainingRun
+    from firstfault.types import Verdict
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -200,6 +203,17 @@ def train(
     home = shared.config.home
     rows, held = cleaning.read_sides(data, validation)
     err = render.console(stderr=True)
+
+    def refuse(check: "Sequence[Verdict]") -> None:
+        bad = [verdict for verdict in check if verdict.status == "fail"]
+        if bad and not anyway:
+            render.verdicts(err, bad)
+            names = ", ".join(verdict.name for verdict in bad)
+            raise InputError(
+                f"The data would fail the gate ({names}); nothing was trained.",
+                hint="Clean them (firstfault finetune clean), or train --anyway.",
+            )
+
     with case_progress("replay made by the base model", unit="texts", at_once=False) as bar:
         made = plan(
             rows,
@@ -210,15 +224,8 @@ def train(
             replay=read_dataset(replay, plain=True).rows if replay else None,
             schema=read_schema(schema) if schema else None,
             template=template.read_text(encoding="utf-8") if template else None,
+            checked=refuse,
             progress=bar,
-        )
-    bad = [verdict for verdict in made.check if verdict.status == "fail"]
-    if bad and not anyway:
-        render.verdicts(err, bad)
-        names = ", ".join(verdict.name for verdict in bad)
-        raise InputError(
-            f"The data would fail the gate ({names}); nothing was trained.",
-            hint="Clean them (firstfault finetune clean), or train --anyway.",
         )
     trainer = line.prepare(made)
     context.call_on_close(trainer.close)

@@ -161,11 +161,13 @@ def plan(
     replay: Sequence[Row] | None = None,
     schema: "Schema | None" = None,
     template: str | None = None,
+    checked: Callable[[Sequence[Verdict]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """Choose a recipe and tokenise once, so that what cannot be learnt from is known before anything starts.
 
-    `replay` are general examples; without any, the base model's own answers are used.
+    `replay` are general examples; without any, the base model's own answers are used. `checked` hears the
+    verdicts on the data before those are made, which takes minutes, and may raise.
 
     Raises:
         InputError: there is nothing to learn from, or a value of the recipe cannot be used.
@@ -192,13 +194,16 @@ def plan(
     if not kept or not validation:
         what = "no example has anything to learn" if not kept else "nothing is held out for validation"
         raise InputError(f"There is nothing to train: {what}.", hint="See: firstfault finetune check DATA")
+    check = _checked(rows, validation, schema, recipe.longest)
+    if checked:
+        checked(check)
     general: Sequence[Row] = ()
     if recipe.replay > 0:
         general = replay_rows(base, home, progress=progress) if replay is None else replay
     return Plan(
         base=base,
         recipe=recipe,
-        check=_checked(rows, validation, schema, recipe.longest),
+        check=check,
         training=tuple(kept),
         validation=tuple(validation),
         replay=mixed(general, len(kept), recipe),
