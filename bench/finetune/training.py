@@ -65,9 +65,16 @@ def whole(home: Path, rows: list[dict[str, Any]], *options: str) -> dict[str, An
 
 def line(given: argparse.Namespace) -> dict[str, Any]:
     """Check, train, bench, gate, release, ask."""
-    made = whole(given.home / "line", tickets(given.examples))
-    code, _ = command(given.home / "line", "finetune", "release", "last", "tickets")
-    return {**made, "released": code == 0}
+    began = time.perf_counter()
+    home = given.home / "line"
+    made = whole(home, tickets(given.examples))
+    released, _ = command(home, "finetune", "release", "last", "tickets")
+    question = tickets(1, seed=HELD_SEED)[0]["prompt"]
+    asking = ("--set", "search.enabled=false", "ask", question, "--adapter", "tickets")
+    valid, answered = command(home, *asking, "--schema", home / "schema.json")
+    minutes = round((time.perf_counter() - began) / 60, 1)
+    said = answered["answer"] if answered else None
+    return {**made, "minutes": minutes, "released": released == 0, "valid": valid == 0, "answer": said}
 
 
 PLANTED = ("high_rate", "few_examples", "wrong_labels", "wrong_template", "adapter_scale_lost")
