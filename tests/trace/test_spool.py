@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstfault.trace.spool import Segment, left_over
+from firstfault.trace.spool import Segment, take_over
 
 LEAVE = """
 import os, sys
@@ -26,38 +26,52 @@ def leave(folder: Path, *records: str) -> Path:
     return next(iter(folder.glob("*.spool")))
 
 
+def left_over(folder: Path) -> list[bytes]:
+    """The records of processes that have ended, which are removed."""
+    found: list[bytes] = []
+
+    def keep(records: list[bytes]) -> bool:
+        found.extend(records)
+        return True
+
+    assert take_over(folder, keep) == len(found)
+    return found
+
+
 def test_what_a_killed_process_appended_is_left_over_once(tmp_path: Path) -> None:
     leave(tmp_path, "one", "", "three")
-    with left_over(tmp_path) as records:
-        assert records == [b"one", b"", b"three"]
+    assert left_over(tmp_path) == [b"one", b"", b"three"]
     assert not list(tmp_path.iterdir())
 
 
 def test_the_file_of_a_living_process_is_nobody_elses(tmp_path: Path) -> None:
     segment = Segment(tmp_path)
     segment.append(b"mine")
-    with left_over(tmp_path) as records:
-        assert records == []
+    assert left_over(tmp_path) == []
     segment.settle(stored=1)
     segment.append(b"next")
     segment.settle(failed=1)
-    with left_over(tmp_path) as records:
-        assert records == [b"next"]
+    segment.retire()
+    assert left_over(tmp_path) == [b"next"]
 
 
 def test_what_could_not_be_moved_in_stays(tmp_path: Path) -> None:
     leave(tmp_path, "one")
-    with pytest.raises(ZeroDivisionError), left_over(tmp_path):
-        raise ZeroDivisionError
-    with left_over(tmp_path) as records:
-        assert records == [b"one"]
+    assert take_over(tmp_path, lambda _: False) == 0
+
+    def fail(records: list[bytes]) -> bool:
+        raise ZeroDivisionError(len(records))
+
+    with pytest.raises(ZeroDivisionError):
+        take_over(tmp_path, fail)
+    assert left_over(tmp_path) == [b"one"]
 
 
 def test_an_empty_file_goes_with_its_owner(tmp_path: Path) -> None:
     segment = Segment(tmp_path)
     segment.append(b"one")
     segment.settle(stored=1)
-    segment.close()
+    segment.retire()
     assert not list(tmp_path.iterdir())
 
 
@@ -72,13 +86,13 @@ def test_a_record_that_was_cut_off_is_left_out(
     for record in written:
         segment.append(record)
     segment.settle(failed=len(written))
+    segment.retire()
     path = next(folder.iterdir())
     whole = path.read_bytes()
     kept = data.draw(st.integers(0, len(whole) - 1))
     path.write_bytes(whole[:kept])
     ends = [sum(8 + len(record) for record in written[: n + 1]) for n in range(len(written))]
-    with left_over(folder) as records:
-        assert records == written[: sum(end <= kept for end in ends)]
+    assert left_over(folder) == written[: sum(end <= kept for end in ends)]
 
 
 def test_a_damaged_record_is_kept_aside_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,8 +100,7 @@ def test_a_damaged_record_is_kept_aside_and_said(tmp_path: Path, caplog: pytest.
     content = bytearray(path.read_bytes())
     content[-len("three") - 8 - 1] ^= 1
     path.write_bytes(content)
-    with left_over(tmp_path) as records:
-        assert records == [b"one"]
+    assert left_over(tmp_path) == [b"one"]
     assert [one.suffix for one in tmp_path.iterdir()] == [".damaged"]
     assert "byte 11" in caplog.text
 
@@ -106,5 +119,5 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     segment.append(b"two")
     segment.settle(failed=2)
-    with left_over(tmp_path) as records:
-        assert records == [b"one", b"two"]
+    segment.retire()
+    assert left_over(tmp_path) == [b"one", b"two"]

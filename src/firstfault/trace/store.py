@@ -8,6 +8,7 @@ is bounded: when it is full, `put` waits.
 """
 
 import json
+import logging
 import queue
 import threading
 import zlib
@@ -18,15 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, text
+from sqlalchemy import exc as sql
 
 from firstfault.collection.database import reading, writing
 from firstfault.errors import InputError, StorageError
 from firstfault.trace.listing import Position, TracePage, Wanted, find, ordered
-from firstfault.trace.spool import Segment, left_over
+from firstfault.trace.spool import Segment, take_over
 from firstfault.types import Trace
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 500
 """Traces that are read at a time where many are asked for."""
@@ -34,6 +38,8 @@ _GATHER_S = 0.5
 """How long the writer waits for further traces before it writes what has come, unless somebody waits."""
 _TOGETHER = 64
 """Traces in one transaction: one wait for the disk for all of them."""
+_SEGMENT_BYTES = 4 << 20
+"""Another file of the spool is begun after so much: one that is never idle would never be emptied."""
 _INSERT = text(
     "INSERT INTO traces (id, at, collection, question, status, record) "
     "VALUES (:id, :at, :collection, :question, :status, :record) ON CONFLICT DO NOTHING"
@@ -84,14 +90,15 @@ class TraceStore:
         self._engine = engine
         self._spool = home / "spool"
         self._segment: Segment | None = None
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(maxsize=queue_size)
+        self._queue: queue.Queue[_Waiting | threading.Event | None] = queue.Queue(maxsize=queue_size)
+        """Traces, what is set when all before it are stored, and None when the writer shall end."""
         self._failure: Exception | None = None
         self._failed = 0
         """Traces that only the spool has since the last `flush`."""
         self._writer: threading.Thread | None = None
         self._appending = threading.Lock()
         self._awaited = threading.Event()
-        """Set while somebody waits for what was put to be written."""
+        """Set when somebody waits for what was put to be written; cleared by the writer, who then does."""
         self._partitioned = engine.dialect.name == "postgresql"
         self._days: set[str] = set()
         """Partitions that are known to be there."""
@@ -110,49 +117,50 @@ class TraceStore:
                 f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
                 hint="Check that the home can be written, and its disk: `firstfault gc` drops what is old.",
             ) from error
-        self._queue.put(_Waiting(trace, record, segment))
+        self._enqueue(_Waiting(trace, record, segment))
 
     def recover(self) -> int:
-        """Move in what earlier processes left in the spool. Returns how many traces that were."""
-        if not self._spool.is_dir():
-            return 0
-        with left_over(self._spool) as records:
-            for start in range(0, len(records), _TOGETHER):
-                self._insert([(decode(one), one) for one in records[start : start + _TOGETHER]])
-            return len(records)
+        """Move in what earlier processes left in the spool. Returns how many traces that were.
+
+        A trace that cannot be read or is refused stays there, which is said.
+
+        Raises:
+            StorageError: the database takes none at all.
+        """
+        return take_over(self._spool, self._move_in)
 
     def settle(self) -> None:
-        """Wait until all that was put is in the database, as far as it can be written."""
-        self._awaited.set()
-        try:
-            self._queue.join()
-        finally:
-            self._awaited.clear()
+        """Wait until all that was put before is in the database, as far as it can be written."""
+        with self._appending:
+            if self._writer is None and self._queue.empty():
+                return
+        stored = threading.Event()
+        self._enqueue(stored, at_once=True)
+        stored.wait()
 
     def flush(self) -> None:
         """Wait until all that was put is in the database."""
         self.settle()
-        if self._failure is not None:
+        with self._appending:
             failure, self._failure = self._failure, None
             waiting, self._failed = self._failed, 0
+        if failure is not None:
             raise StorageError(
                 f"{waiting} trace(s) could not be written to the database: {failure}.",
                 hint=f"They are kept in {self._spool} and written at the next start; free disk space.",
             ) from failure
 
     def close(self) -> None:
-        """Flush and stop the writer."""
-        if self._writer is not None:
-            self._awaited.set()
-            self._queue.put(None)
-            self._writer.join()
-            self._writer = None
+        """Flush and stop the writer. What another thread puts meanwhile is stored as well."""
+        writer = self._writer
+        if writer is not None:
+            self._enqueue(None, at_once=True)
+            writer.join()
         try:
             self.flush()
         finally:
-            if self._segment is not None:
-                self._segment.close()
-                self._segment = None
+            with self._appending:
+                self._retire()
             self._engine.dispose()
 
     def get(self, trace_id: str) -> Trace:
@@ -224,46 +232,105 @@ class TraceStore:
 
     def _append(self, record: bytes) -> Segment:
         with self._appending:
+            if self._segment is not None and self._segment.size >= _SEGMENT_BYTES:
+                self._retire()
             if self._segment is None:
                 self._segment = Segment(self._spool)
-            self._segment.append(record)
+            segment = self._segment
+            try:
+                segment.append(record)
+            except OSError:
+                self._retire()
+                raise
+            return segment
+
+    def _retire(self) -> None:
+        """Write on in another segment; the lock is held."""
+        if self._segment is not None:
+            self._segment.retire()
+            self._segment = None
+
+    def _enqueue(self, item: _Waiting | threading.Event | None, *, at_once: bool = False) -> None:
+        """Give something to the writer, who need not be running, and has ended only if it has all."""
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            self._awaited.set()
+            self._queue.put(item)
+        if at_once:
+            self._awaited.set()
+        with self._appending:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="trace-writer", daemon=True)
                 self._writer.start()
-            return self._segment
 
     def _write(self) -> None:
         ending = False
-        while not ending:
+        while True:
             waiting = [self._queue.get()]
-            if waiting[0] is not None:
+            if isinstance(waiting[0], _Waiting):
                 self._awaited.wait(_GATHER_S)
+            self._awaited.clear()
             while waiting:
                 while len(waiting) < _TOGETHER and not self._queue.empty():
                     waiting.append(self._queue.get_nowait())
-                ending |= None in waiting
-                self._store([one for one in waiting if one is not None])
-                for _ in waiting:
-                    self._queue.task_done()
+                self._store([one for one in waiting if isinstance(one, _Waiting)])
+                for one in waiting:
+                    if isinstance(one, threading.Event):
+                        one.set()
+                    ending |= one is None
                 waiting = [] if self._queue.empty() else [self._queue.get_nowait()]
+            with self._appending:
+                if ending and self._queue.empty():
+                    self._writer = None
+                    return
 
     def _store(self, waiting: Sequence[_Waiting]) -> None:
-        """Store traces together; where that fails one by one, so that none keeps the others out."""
+        """Store traces together; where one is refused one by one, so that none keeps the others out."""
+        segments = Counter(one.segment for one in waiting)
         try:
             self._insert([(one.trace, one.record) for one in waiting])
-        except (OSError, StorageError) as error:
-            if len(waiting) > 1:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the spool has them and the writer goes on
+            if len(waiting) > 1 and not _refuses_all(error):
                 for one in waiting:
                     self._store([one])
                 return
-            self._failure, self._failed = error, self._failed + 1
             with self._appending:
-                if self._segment is waiting[0].segment:
-                    self._segment = None  # it keeps the trace until the next start: write on in another
-            waiting[0].segment.settle(failed=1)
+                self._failure, self._failed = error, self._failed + len(waiting)
+                self._retire()  # it keeps the traces until the next start
+            for segment, failed in segments.items():
+                segment.settle(failed=failed)
             return
-        for segment, stored in Counter(one.segment for one in waiting).items():
+        for segment, stored in segments.items():
             segment.settle(stored=stored)
+
+    def _move_in(self, records: list[bytes]) -> bool:
+        """Store what a process left over; False when some of it stays behind."""
+        refused: list[Exception] = []
+
+        def store(part: Sequence[bytes]) -> None:
+            try:
+                self._insert([(decode(one), one) for one in part])
+            except Exception as error:
+                if _refuses_all(error):
+                    raise
+                if len(part) == 1:
+                    refused.append(error)
+                else:
+                    for one in part:
+                        store([one])
+
+        for start in range(0, len(records), _TOGETHER):
+            store(records[start : start + _TOGETHER])
+        if refused:
+            first = refused[0]
+            logger.warning(
+                "%d trace(s) in %s stay there until the next start: %s",
+                len(refused),
+                self._spool,
+                first if isinstance(first, StorageError) else type(first).__name__,  # it may quote the trace
+            )
+        return not refused
 
     def _insert(self, traces: Sequence[tuple[Trace, bytes]]) -> None:
         rows = [
@@ -291,6 +358,15 @@ class TraceStore:
             with writing(self._engine, catalog=False) as connection:
                 ensure_day(connection, at)
             self._days.add(at[:10])
+
+
+def _refuses_all(error: Exception) -> bool:
+    """Whether it is the database as a whole that cannot be written, so that no other trace need be tried."""
+    return isinstance(error.__context__ if isinstance(error, StorageError) else error, _OF_THE_DATABASE)
+
+
+_OF_THE_DATABASE = OSError, sql.OperationalError, sql.TimeoutError
+"""Locked, full, gone, or no connection free."""
 
 
 def status(trace: Trace) -> str:
