@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firstfault.trace import spool
 from firstfault.trace.spool import Segment, take_over
 
 LEAVE = """
@@ -121,3 +123,83 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     segment.settle(failed=2)
     segment.retire()
     assert left_over(tmp_path) == [b"one", b"two"]
+
+
+def test_what_a_power_failure_left_as_zeros_is_no_record(tmp_path: Path) -> None:
+    path = leave(tmp_path, "one")
+    path.write_bytes(path.read_bytes() + bytes(64))
+    assert left_over(tmp_path) == [b"one"]
+    assert [one.suffix for one in tmp_path.iterdir()] == [".damaged"]
+
+
+def test_a_damaged_file_that_could_not_be_moved_in_is_read_again(tmp_path: Path) -> None:
+    path = leave(tmp_path, "one", "two")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    assert take_over(tmp_path, lambda _: False) == 0
+    assert left_over(tmp_path) == [b"one"]
+
+
+def test_a_retired_file_stays_until_its_last_record_is_stored(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    segment.append(b"one")
+    segment.append(b"two")
+    segment.retire()
+    segment.settle(stored=1)
+    assert len(list(tmp_path.iterdir())) == 1
+    segment.settle(stored=1)
+    segment.retire()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_another_process_has_just_moved_in_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = leave(tmp_path, "one")
+    lock = spool._locked
+
+    def after_the_other(file: int) -> bool:
+        path.unlink()
+        return lock(file)
+
+    monkeypatch.setattr(spool, "_locked", after_the_other)
+    assert left_over(tmp_path) == []
+
+
+def test_more_files_than_a_process_may_open_are_moved_in(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(300):
+        (tmp_path / f"{number}.spool").touch()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+    try:
+        assert left_over(tmp_path) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_opened_is_said_and_keeps_no_other_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "0.spool").mkdir()
+    leave_in = Segment(tmp_path)
+    leave_in.append(b"one")
+    leave_in.settle(failed=1)
+    leave_in.retire()
+    assert left_over(tmp_path) == [b"one"]
+    assert "0.spool cannot be moved into the database" in caplog.text
+
+
+def test_a_disk_that_is_full_in_earnest_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    segment = Segment(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        segment.append(b"1" * 60)
+        with pytest.raises(OSError, match="No space"):
+            segment.append(b"2" * 60)  # of which 32 bytes fit
+        segment.append(b"3" * 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    segment.settle(failed=2)
+    segment.retire()
+    assert left_over(tmp_path) == [b"1" * 60, b"3" * 20]

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,8 @@ from tests.made import make_trace
 
 from firstfault.collection.database import connect
 from firstfault.errors import InputError, StorageError
+from firstfault.trace import store as module
+from firstfault.trace.spool import Segment
 from firstfault.trace.store import TraceStore, as_dict, decode, encode, status
 from firstfault.types import (
     Answer,
@@ -107,6 +110,8 @@ import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_store import make
 from firstfault.collection.database import connect, writing
+from firstfault.trace import store as module
+from firstfault.trace.spool import Segment
 from firstfault.trace.store import TraceStore
 home = Path({str(tmp_path)!r})
 engine = connect(home)
@@ -190,3 +195,122 @@ def test_a_trace_that_cannot_be_written_keeps_no_other_out(
     monkeypatch.undo()
     store.recover()
     assert [trace.id for trace in store.newest()] == [make(2).id, bad.id, make(0).id]
+
+
+def test_what_is_put_while_the_store_closes_is_stored(
+    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = store._append
+    appended, closed = threading.Event(), threading.Event()
+
+    def between(record: bytes) -> Segment:
+        segment = append(record)
+        appended.set()
+        closed.wait(20)
+        return segment
+
+    monkeypatch.setattr(store, "_append", between)
+    putting = threading.Thread(target=store.put, args=(make(1),))
+    putting.start()
+    appended.wait(20)
+    store.close()
+    assert len(list((tmp_path / "spool").iterdir())) == 1, "killed now, it would be lost"
+    closed.set()
+    putting.join()
+    store.flush()
+    assert [trace.id for trace in store.newest()] == [make(1).id]
+    assert not list((tmp_path / "spool").iterdir())
+
+
+def test_many_threads_put_beside_closing_and_flushing(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path, connect(tmp_path), queue_size=3)
+
+    def put(first: int) -> None:
+        for number in range(first, first + 20):
+            store.put(make(number))
+
+    threads = [threading.Thread(target=put, args=(first,)) for first in (0, 20, 40, 60)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        store.close()
+        store.flush()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    store.close()
+    assert len(list(TraceStore(tmp_path, connect(tmp_path)).newest(limit=100))) == 80
+    assert not list((tmp_path / "spool").iterdir())
+
+
+def test_the_writer_outlives_an_error_of_any_kind(store: TraceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(store, "_insert", fail)
+    store.put(make(1))
+    with pytest.raises(StorageError, match="1 trace"):
+        store.flush()
+    monkeypatch.undo()
+    store.put(make(2))
+    store.flush()
+    assert [trace.id for trace in store.newest()] == [make(2).id]
+    assert store.recover() == 1
+
+
+def test_a_database_that_cannot_be_written_is_tried_once_for_many(
+    store: TraceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE traces")
+    tried = []
+    insert = store._insert
+
+    def counted(traces: Sequence[tuple[Trace, bytes]]) -> None:
+        tried.append(len(traces))
+        insert(traces)
+
+    monkeypatch.setattr(store, "_insert", counted)
+    store._store(
+        [module._Waiting(make(n), encode(make(n)), store._append(encode(make(n)))) for n in range(9)]
+    )
+    assert tried == [9]
+    with pytest.raises(StorageError, match="9 trace"):
+        store.flush()
+
+
+def test_a_busy_spool_goes_on_in_another_file(
+    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SEGMENT_BYTES", 1000)
+    written, go = store._insert, threading.Event()
+
+    def slow(traces: Sequence[tuple[Trace, bytes]]) -> None:
+        go.wait(20)
+        written(traces)
+
+    monkeypatch.setattr(store, "_insert", slow)
+    for number in range(30):
+        store.put(make(number))
+    files = list((tmp_path / "spool").iterdir())
+    assert len(files) > 3
+    assert max(file.stat().st_size for file in files) < 1000 + len(encode(make(0))) + 8
+    go.set()
+    store.flush()
+    assert len(list((tmp_path / "spool").iterdir())) == 1
+    assert len(list(store.newest(limit=100))) == 30
+
+
+def test_a_left_over_trace_that_cannot_be_read_keeps_no_other_out_and_stays(
+    store: TraceStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = Segment(tmp_path / "spool")
+    for record in (encode(make(1)), b"from another world", encode(make(2))):
+        left.append(record)
+    left.settle(failed=3)
+    left.retire()
+    for _ in range(2):
+        assert store.recover() == 0
+        assert [trace.id for trace in store.newest()] == [make(2).id, make(1).id]
+        assert "1 trace(s)" in caplog.text
+    assert len(list((tmp_path / "spool").iterdir())) == 1

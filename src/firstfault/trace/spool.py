@@ -143,7 +143,7 @@ def _take(path: Path, content: bytes, store: Callable[[list[bytes]], bool]) -> i
 
 def _records(content: bytes) -> tuple[list[bytes], int | None]:
     """Whole records, and the byte at which damage begins."""
-    records = []
+    records: list[bytes] = []
     start = 0
     while start + _HEAD.size <= len(content):
         length, checksum = _HEAD.unpack_from(content, start)
