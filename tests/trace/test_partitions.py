@@ -53,3 +53,13 @@ def test_traces_go_to_their_day_and_days_are_dropped(postgres: Callable[[], str]
     for store in stores:
         store.close()
     engine.dispose()
+
+
+def test_a_question_with_a_nul_is_kept_whole(postgres: Callable[[], str], tmp_path: Path) -> None:
+    bind(tmp_path, Settings().override({"home.database": postgres()}))
+    store = TraceStore(tmp_path, connect(tmp_path))
+    trace = replace(make(1, DAYS[0]), question="a\0b")
+    store.put(trace)
+    store.flush()
+    assert store.get(trace.id) == trace
+    store.close()

@@ -338,7 +338,9 @@ class TraceStore:
                 "id": trace.id,
                 "at": trace.at,
                 "collection": trace.collection,
-                "question": trace.question,
+                "question": trace.question.replace(
+                    "\0", "\N{REPLACEMENT CHARACTER}"
+                ),  # PostgreSQL takes none
                 "status": status(trace),
                 "record": record,
             }
