@@ -43,6 +43,11 @@ FEW = {"training": 4, "validation": 20, "replay": 0, "dropped": 0, "digest": "x"
         ("forget", "catastrophic_forgetting", {"bench": bench(axes=(LOST,))}),
         ("serve", "adapter_not_applied", {"bench": bench(changed=0.0, task=INVALID)}),
         ("serve", "chat_template_mismatch", {"bench": bench(template_agrees=False, task=INVALID)}),
+        (
+            "serve",
+            "chat_template_mismatch",
+            {"bench": bench(template_agrees=False, task=INVALID, axes=(LOST,))},
+        ),
         ("data", "too_few_format_examples", {"bench": bench(task=INVALID)}),
         ("forget", "format_drift", {"bench": bench(task=(compare("validity", [1.0] * 10, [0.5] * 10),))}),
     ],

@@ -118,8 +118,14 @@ def diagnose(run: TrainingRun, playbook: Playbook | None = None) -> RunDiagnosis
 
 
 def _faults(seen: _Seen) -> Iterator[tuple[str, str, bool]]:
-    """Cause, evidence, and whether it was seen directly; in the order of the stages."""
+    """Cause, evidence, and whether it was seen directly; in the order in which they happen.
+
+    A wrong template shows when the adapter is served, but was there before the first step: what was lost
+    was measured through the other one.
+    """
     yield from _data(seen)
+    if "chat_template" in seen.failed:
+        yield "chat_template_mismatch", seen.gates["chat_template"].reason, True
     yield from _recipe(seen)
     yield from _fit(seen)
     yield from _forget(seen)
@@ -213,8 +219,6 @@ def _serve(seen: _Seen) -> Iterator[tuple[str, str, bool]]:
             losses = f"{first.validation_loss:.2f} to {lowest.validation_loss:.2f}"
             fell = f", though training took validation loss from {losses}"
         yield "adapter_not_applied", f"{seen.gates['applied'].reason}{fell}", True
-    if "chat_template" in seen.failed:
-        yield "chat_template_mismatch", seen.gates["chat_template"].reason, True
     if "export" in seen.failed and "applied" not in seen.failed:
         yield "adapter_not_applied", seen.gates["export"].reason, True
 
