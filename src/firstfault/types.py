@@ -604,6 +604,10 @@ class Diagnosis:
 
     scope: str
     """What was looked at: a run, a trace, a window."""
+    run_id: str | None = None
+    """The run, where it was one."""
+    trace_id: str | None = None
+    """The request, where it was a single one."""
     healthy: bool
     """Nothing beyond what is tolerated; False also where only `unknown` cases are left beyond it."""
     primary: Finding | None

@@ -153,8 +153,10 @@ def test_measuring_goes_through_the_server(process: Process) -> None:
         shown = json.loads(process.run(*address, "runs", ran["run_id"], "--json").stdout)
         assert [case["case_id"] for case in shown["cases"]] == ["permit", "absent"]
         found = json.loads(process.run(*address, "diagnose", "--run", ran["run_id"], "--json").stdout)
-        assert found["cases"] == 2
+        assert (found["cases"], found["run_id"], found["trace_id"]) == (2, ran["run_id"], None)
         traces = json.loads(process.run(*address, "traces", "--json").stdout)["traces"]
+        one = json.loads(process.run(*address, "diagnose", "--trace", traces[0]["trace_id"], "--json").stdout)
+        assert (one["run_id"], one["trace_id"]) == (None, traces[0]["trace_id"])
         again = process.run(*address, "replay", traces[0]["trace_id"], "--set", "search.top_k=1", "--json")
         assert json.loads(again.stdout)["replay_of"] == traces[0]["trace_id"]
     alone = json.loads(process.run("eval", str(cases), "--json", "--baseline", "last").stdout)

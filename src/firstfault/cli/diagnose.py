@@ -1,7 +1,7 @@
 """`diagnose`: which stage broke first, how that is known, and what to run next."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,7 +50,9 @@ def diagnose(
     else:
         with anywhere(context).application() as app:
             if trace is not None:
-                found = _of_traces(app, [app.traces.get(trace)], budget, scope=f"trace {trace}")
+                asked = app.traces.get(trace)
+                found = _of_traces(app, [asked], budget, scope=f"trace {trace}")
+                found = replace(found, trace_id=asked.id)
             elif since is not None:
                 found = _of_traces(app, window(app, since), budget, scope=f"the last {since}")
             else:

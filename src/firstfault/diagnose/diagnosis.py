@@ -126,9 +126,9 @@ def diagnose_run(
     """
     usual = None
     if baseline:
-        found = app.traces.several([result.trace_id for result in baseline if result.trace_id])
-        usual = latency.medians([trace for trace in found.values() if trace.error is None])
-    return diagnose(
+        before = app.traces.several([result.trace_id for result in baseline if result.trace_id])
+        usual = latency.medians([trace for trace in before.values() if trace.error is None])
+    found = diagnose(
         app,
         subjects_of(app, results),
         scope=f"run {run.id} of {run.at[:16].replace('T', ' ')} UTC"
@@ -138,6 +138,7 @@ def diagnose_run(
         usual=usual,
         progress=progress,
     )
+    return replace(found, run_id=run.id)
 
 
 def diagnose(

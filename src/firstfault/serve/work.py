@@ -1,7 +1,7 @@
 """What jobs do: documents in and out, runs and diagnoses; each a plain function over an application."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from firstfault.collection.database import connect, database_of
@@ -164,7 +164,7 @@ def diagnose(app: "Application", payload: Any, progress: Progress) -> dict[str, 
             budget=budget,
             progress=progress,
         )
-        return asdict(found)
+        return asdict(replace(found, trace_id=traces[0].id) if trace is not None else found)
     run, results = _stored(app, payload.get("run"))
     baseline = payload.get("baseline")
     usual = _stored(app, baseline)[1] if baseline is not None else ()

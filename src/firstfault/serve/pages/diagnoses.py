@@ -62,8 +62,8 @@ async def diagnosis(request: Request, job_id: str, who: Reader) -> Response:
         job=job,
         found=job.result,
         steps=steps(job.result),
-        run_id=_after(job.result["scope"], "run "),
-        trace_id=_after(job.result["scope"], "trace "),
+        run_id=job.result.get("run_id"),
+        trace_id=job.result.get("trace_id"),
     )
 
 
@@ -133,7 +133,3 @@ def _job(server: Served, job_id: str, who: Viewer) -> Job:
             f"There is no diagnosis '{job_id[:80]}'.", hint="The list of diagnoses has them all."
         )
     return found
-
-
-def _after(scope: str, word: str) -> str | None:
-    return scope.removeprefix(word).split(" ", 1)[0] if scope.startswith(word) else None
