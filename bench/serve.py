@@ -2,12 +2,12 @@
 
     python -m bench.serve WHAT [--out FILE]
 
-WHAT: overhead, saturation, overload, telemetry, monitoring, kill, cancel or fuzz.
+WHAT: overhead, saturation, overload, telemetry, recording, monitoring, kill, cancel or fuzz.
 
 Every subcommand makes a home of its own in a temporary folder, starts `firstfault serve` as a process, says
 on stderr how far it is, and prints one JSON document, which also goes to `--out` (bench/out/serve-WHAT.json).
 Answers are extractive unless said otherwise. The whole figures, unattended: overhead --rounds 400,
-telemetry and monitoring --seconds 30, overload --seconds 600, kill and cancel --rounds 20, and
+telemetry, recording and monitoring --seconds 30, overload --seconds 600, kill and cancel --rounds 20, and
 fuzz --requests 20000.
 """
 
@@ -38,7 +38,9 @@ from firstfault.ingest import Chunker, ingest_documents
 from firstfault.ingest.stdlib import stdlib_documents
 from firstfault.serve.runtime import Parts
 
-COMMAND = [sys.executable, "-c", "from firstfault.cli import main; main()"]
+PROGRAM = "from firstfault.cli import main; main()"
+FORGETFUL = f"from firstfault.trace import TraceStore; TraceStore.put = lambda *_: None; {PROGRAM}"
+"""The server without the recording of traces, which it cannot be told to leave out."""
 QUESTIONS = [
     "What does math.gcd return?",
     "How do I copy a file with its metadata?",
@@ -70,8 +72,9 @@ def documents(home: Path, count: int) -> None:
 class Process:
     """A server as a process."""
 
-    def __init__(self, folder: Path, home: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, home: Path, settings: dict[str, str], program: str = PROGRAM) -> None:
         self.folder, self.home = folder, home
+        self.command = [sys.executable, "-c", program]
         self.settings = {**SETTINGS, **settings}
         self.child: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -83,7 +86,7 @@ class Process:
         log = self.folder / f"log-{time.monotonic_ns()}"
         with log.open("wb") as file:
             self.child = subprocess.Popen(
-                [*COMMAND, "--home", str(self.home), *changes, "serve", "--port", "0"], stderr=file
+                [*self.command, "--home", str(self.home), *changes, "serve", "--port", "0"], stderr=file
             )
         while True:
             if found := re.search(r"serves on (\S+)", log.read_text()):
@@ -429,9 +432,16 @@ def telemetry(seconds: float) -> dict[str, Any]:
         documents(home, 50)
         collector = {"serve.otlp_endpoint": f"http://127.0.0.1:{sink.server_address[1]}"}
         compared = _compared(Path(folder), home, seconds, off={}, on=collector)
-        recording = _recording(Path(folder), home)
     sink.shutdown()
-    return {**compared, "recording": recording}
+    return compared
+
+
+def recording(seconds: float) -> dict[str, Any]:
+    """50 clients asking a server that records traces, and one that does not; turn by turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        documents(home, 50)
+        return _compared(Path(folder), home, seconds, off={}, on={}, off_program=FORGETFUL)
 
 
 def monitoring(seconds: float) -> dict[str, Any]:
@@ -443,14 +453,20 @@ def monitoring(seconds: float) -> dict[str, Any]:
 
 
 def _compared(
-    folder: Path, home: Path, seconds: float, *, off: dict[str, str], on: dict[str, str]
+    folder: Path,
+    home: Path,
+    seconds: float,
+    *,
+    off: dict[str, str],
+    on: dict[str, str],
+    off_program: str = PROGRAM,
 ) -> dict[str, Any]:
     """Answers a second, and CPU of each, of a server with one set of settings and with another."""
     rates: dict[str, list[float]] = {"off": [], "on": []}
     cpu: dict[str, list[float]] = {"off": [], "on": []}
     for name in ("off", "on", "on", "off") * TURNS:
         settings = {"serve.queue": "64", "serve.degrade_reranker": "false", **(on if name == "on" else off)}
-        process = Process(folder, home, settings)
+        process = Process(folder, home, settings, PROGRAM if name == "on" else off_program)
         process.start()
         asyncio.run(_load(process.url, "/ask", seconds=5, parallel=50, body={}))
         before = process.cpu_s()
@@ -466,29 +482,6 @@ def _compared(
         "cpu_ms_an_answer": cpu,
         "loss_in_cpu": round(statistics.median(cpu["on"]) / statistics.median(cpu["off"]) - 1, 4),
     }
-
-
-def _recording(folder: Path, home: Path, rounds: int = 200) -> dict[str, float]:
-    """What writing traces costs of the answer path: requests with and without, in turn, 8 and 8."""
-    copy = folder / "recording"
-    shutil.copytree(home, copy)
-    config = load(copy, overrides=SETTINGS)
-    parts = Parts(config)
-    parts.collection("default", create=True)
-    app = parts.application(config, "default")
-    spent: dict[bool, list[float]] = {True: [], False: []}
-    with asyncio.Runner() as runner:
-        for number in range(rounds // 4):
-            for keep in (True, False):
-                began = time.process_time()
-                for question in QUESTIONS:
-                    runner.run(ask(app, question, keep=keep))
-                parts.traces().flush()
-                if number:
-                    spent[keep].append((time.process_time() - began) / len(QUESTIONS) * 1000)
-    parts.close()
-    on, off = statistics.median(spent[True]), statistics.median(spent[False])
-    return {"cpu_ms_on": round(on, 2), "cpu_ms_off": round(off, 2), "loss_in_cpu": round(on / off - 1, 4)}
 
 
 def fuzz(requests: int, log: Path) -> dict[str, Any]:
@@ -546,7 +539,8 @@ def _requests(url: str) -> dict[str, int]:
 def cancel(rounds: int) -> dict[str, Any]:
     """How long after a client left the server goes on computing, and its slot is taken; embedded model.
 
-    A server that wants no core for 150 ms has ended the work. Answers that were complete before do not count.
+    A server that wants less than half a core for 150 ms has ended the work: what is left is a thread that
+    wakes up. Answers that were complete before do not count.
     """
     took: dict[str, list[float]] = {"stream": [], "whole": []}
     slots: dict[str, list[float]] = {"stream": [], "whole": []}
@@ -579,14 +573,14 @@ def cancel(rounds: int) -> dict[str, Any]:
 
 
 def _until_quiet(process: Process) -> float:
-    """Milliseconds until the last moment at which the process wanted a core."""
+    """Milliseconds until the last moment at which the process wanted half a core."""
     began = time.perf_counter()
     last, before = 0.0, process.wanted_ns()
     while (now := (time.perf_counter() - began) * 1000) < last + 150:
         time.sleep(0.005)
         wanted = process.wanted_ns()
         elapsed = (time.perf_counter() - began) * 1000 - now
-        if (wanted - before) / 1e6 > 0.2 * elapsed:
+        if (wanted - before) / 1e6 > 0.5 * elapsed:
             last = now + elapsed
         before = wanted
     return last
@@ -634,6 +628,7 @@ def main() -> None:
         "overload": lambda: overload(given.seconds),
         "kill": lambda: kill(given.rounds),
         "telemetry": lambda: telemetry(given.seconds),
+        "recording": lambda: recording(given.seconds),
         "monitoring": lambda: monitoring(given.seconds),
         "fuzz": lambda: fuzz(given.requests, out.with_suffix(".log")),
         "cancel": lambda: cancel(given.rounds),

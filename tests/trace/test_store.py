@@ -181,8 +181,8 @@ def test_a_trace_that_cannot_be_written_keeps_no_other_out(
     written = store._insert
     bad = make(1)
 
-    def refuse(traces: Sequence[tuple[Trace, bytes]]) -> None:
-        if any(trace.id == bad.id for trace, _ in traces):
+    def refuse(traces: Sequence[module._Row]) -> None:
+        if any(row.id == bad.id for row in traces):
             raise StorageError("It is refused.", hint="Leave it out.")
         written(traces)
 
@@ -266,13 +266,13 @@ def test_a_database_that_cannot_be_written_is_tried_once_for_many(
     tried = []
     insert = store._insert
 
-    def counted(traces: Sequence[tuple[Trace, bytes]]) -> None:
+    def counted(traces: Sequence[module._Row]) -> None:
         tried.append(len(traces))
         insert(traces)
 
     monkeypatch.setattr(store, "_insert", counted)
     store._store(
-        [module._Waiting(make(n), encode(make(n)), store._append(encode(make(n)))) for n in range(9)]
+        [module._Waiting(module._row(make(n), encode(make(n))), store._append(b"")) for n in range(9)]
     )
     assert tried == [9]
     with pytest.raises(StorageError, match="9 trace"):
@@ -285,7 +285,7 @@ def test_a_busy_spool_goes_on_in_another_file(
     monkeypatch.setattr(module, "_SEGMENT_BYTES", 1000)
     written, go = store._insert, threading.Event()
 
-    def slow(traces: Sequence[tuple[Trace, bytes]]) -> None:
+    def slow(traces: Sequence[module._Row]) -> None:
         go.wait(20)
         written(traces)
 

@@ -46,11 +46,21 @@ _INSERT = text(
 )
 
 
+class _Row(NamedTuple):
+    """A trace as the database has it; the trace itself need not outlive its request."""
+
+    id: str
+    at: str
+    collection: str
+    question: str
+    status: str
+    record: bytes
+
+
 class _Waiting(NamedTuple):
     """A trace that is on its way into the database."""
 
-    trace: Trace
-    record: bytes
+    row: _Row
     segment: Segment
     """What holds it meanwhile."""
 
@@ -117,7 +127,7 @@ class TraceStore:
                 f"Trace {trace.id} cannot be written to {self._spool}: {error.strerror}.",
                 hint="Check that the home can be written, and its disk: `firstfault gc` drops what is old.",
             ) from error
-        self._enqueue(_Waiting(trace, record, segment))
+        self._enqueue(_Waiting(_row(trace, record), segment))
 
     def recover(self) -> int:
         """Move in what earlier processes left in the spool. Returns how many traces that were.
@@ -289,7 +299,7 @@ class TraceStore:
         """Store traces together; where one is refused one by one, so that none keeps the others out."""
         segments = Counter(one.segment for one in waiting)
         try:
-            self._insert([(one.trace, one.record) for one in waiting])
+            self._insert([one.row for one in waiting])
         except Exception as error:  # noqa: BLE001 - whatever it is, the spool has them and the writer goes on
             if len(waiting) > 1 and not _refuses_all(error):
                 for one in waiting:
@@ -310,7 +320,7 @@ class TraceStore:
 
         def store(part: Sequence[bytes]) -> None:
             try:
-                self._insert([(decode(one), one) for one in part])
+                self._insert([_row(decode(one), one) for one in part])
             except Exception as error:
                 if _refuses_all(error):
                     raise
@@ -332,25 +342,12 @@ class TraceStore:
             )
         return not refused
 
-    def _insert(self, traces: Sequence[tuple[Trace, bytes]]) -> None:
-        rows = [
-            {
-                "id": trace.id,
-                "at": trace.at,
-                "collection": trace.collection,
-                "question": trace.question.replace(
-                    "\0", "\N{REPLACEMENT CHARACTER}"
-                ),  # PostgreSQL takes none
-                "status": status(trace),
-                "record": record,
-            }
-            for trace, record in traces
-        ]
+    def _insert(self, rows: Sequence[_Row]) -> None:
         for row in rows:
-            self._ensure_day(str(row["at"]))
+            self._ensure_day(row.at)
         if rows:
             with writing(self._engine, catalog=False) as connection:
-                connection.execute(_INSERT, rows)
+                connection.execute(_INSERT, [row._asdict() for row in rows])
 
     def _ensure_day(self, at: str) -> None:
         """Where traces are kept by days, there must be a place for this one."""
@@ -360,6 +357,11 @@ class TraceStore:
             with writing(self._engine, catalog=False) as connection:
                 ensure_day(connection, at)
             self._days.add(at[:10])
+
+
+def _row(trace: Trace, record: bytes) -> _Row:
+    question = trace.question.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes none
+    return _Row(trace.id, trace.at, trace.collection, question, status(trace), record)
 
 
 def _refuses_all(error: Exception) -> bool:
