@@ -38,6 +38,8 @@ SAMPLES = 3
 """Outputs that are generated and validated at each measurement."""
 TOKENS_AT_ONCE = 1536
 """Of one forward pass, padding included; larger batches are taken in parts."""
+LIBRARIES = 700_000_000
+"""Bytes that Python, torch and transformers take by themselves."""
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -341,12 +343,13 @@ class Trainer:
         adapter = sum(p.numel() for p in self._trained)
         tokens = min(TOKENS_AT_ONCE, own * len(widest[0].ids))
         config = self.model.config
-        logits = 3 * 4 * tokens * config.vocab_size
+        logits = 3 * 4 * TOKENS_AT_ONCE * config.vocab_size  # a measurement reads so many at once
         activations = (
             4 * tokens * config.num_hidden_layers * (14 * config.hidden_size + 4 * config.intermediate_size)
         )
-        memory = parameters + 12 * adapter + logits + activations
         device = self.model.device
+        libraries = LIBRARIES if device.type == "cpu" else 0
+        memory = libraries + parameters + 12 * adapter + logits + activations
         gpu = self.torch.cuda.get_device_properties(device) if device.type == "cuda" else None
         share = Share(
             rank=rank,
