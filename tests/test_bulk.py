@@ -126,7 +126,7 @@ def test_evaluation_diagnosis_and_drills_are_those_of_one_process(cluster: Any, 
 
             diagnosis = diagnose_run(app, run, results, progress=note)
         assert seen == list(range(1, len(CASES) + 1))
-        blamed = asdict(replace(diagnosis, scope="", next_command="", latency=()))
+        blamed = asdict(replace(diagnosis, scope="", run_id=None, next_command="", latency=()))
         for finding in (*blamed["findings"], *blamed["scattered"], blamed["primary"]):
             finding["example"] = None
         found.append(

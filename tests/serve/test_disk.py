@@ -1,6 +1,7 @@
 """A disk that refuses: what cannot be kept is not acknowledged, and reading goes on."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ def test_nothing_is_acknowledged_that_cannot_be_written(
 ) -> None:
     server = serve()
     before = server.ask("When does the market open?")
-    write_bytes, opened = Path.write_bytes, Path.open
+    write, opened = os.write, Path.open
 
-    def full(self: Path, *arguments: Any, **options: Any) -> Any:
-        if self.suffix == ".partial":
+    def full(file: int, content: bytes) -> int:
+        if os.readlink(f"/proc/self/fd/{file}").endswith(".spool"):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write_bytes(self, *arguments, **options)
+        return write(file, content)
 
     def full_open(self: Path, *arguments: Any, **options: Any) -> Any:
         if self.suffix == ".partial":
@@ -26,7 +27,7 @@ def test_nothing_is_acknowledged_that_cannot_be_written(
         return opened(self, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(os, "write", full)
         patch.setattr(Path, "open", full_open)
         refused = server.post("/ask", {"question": "When does the market open?"})
         assert refused.status_code == 507
