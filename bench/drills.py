@@ -28,8 +28,6 @@ from firstfault.types import Case
 
 UNANSWERABLE_SHARE = 4
 """One case in so many should be abstained from."""
-LEAST_HURT = 0.1
-"""Where fewer of the cases fail, a look at the healthy ones is most of the time of a diagnosis."""
 GENERATE_MS = "800"
 """A budget for the whole generation, so that a slow stream can be over it; the others are the defaults."""
 
@@ -85,9 +83,7 @@ def show(part: str, outcomes: list[Outcome], seconds: float) -> None:
     for name, rate in report.rates_of(found):
         print(f"    {name:<36} {rate}")
     probed = [
-        1e3 * one.seconds_diagnose / one.hurt
-        for one in outcomes
-        if one.hurt >= LEAST_HURT * one.cases and not one.model_calls
+        1e3 * one.seconds_diagnose / one.hurt for one in outcomes if one.hurt >= 5 and not one.model_calls
     ]
     if probed:
         print(

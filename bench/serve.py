@@ -539,8 +539,7 @@ def _requests(url: str) -> dict[str, int]:
 def cancel(rounds: int) -> dict[str, Any]:
     """How long after a client left the server goes on computing, and its slot is taken; embedded model.
 
-    A server that wants less than half a core for 150 ms has ended the work: what is left is a thread that
-    wakes up. Answers that were complete before do not count.
+    A server that wants no core for 150 ms has ended the work. Answers that were complete before do not count.
     """
     took: dict[str, list[float]] = {"stream": [], "whole": []}
     slots: dict[str, list[float]] = {"stream": [], "whole": []}
@@ -573,14 +572,14 @@ def cancel(rounds: int) -> dict[str, Any]:
 
 
 def _until_quiet(process: Process) -> float:
-    """Milliseconds until the last moment at which the process wanted half a core."""
+    """Milliseconds until the last moment at which the process wanted a core."""
     began = time.perf_counter()
     last, before = 0.0, process.wanted_ns()
     while (now := (time.perf_counter() - began) * 1000) < last + 150:
         time.sleep(0.005)
         wanted = process.wanted_ns()
         elapsed = (time.perf_counter() - began) * 1000 - now
-        if (wanted - before) / 1e6 > 0.5 * elapsed:
+        if (wanted - before) / 1e6 > 0.2 * elapsed:
             last = now + elapsed
         before = wanted
     return last

@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -43,6 +42,7 @@ class Row:
 
 
 Sets = dict[str, list[Row]]
+Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def scored(verifier: LocalVerifier, path: Path) -> list[Row]:
@@ -77,6 +77,16 @@ def best(candidates: Sequence[Calibration], of: Callable[[Calibration], float]) 
     return candidates[costs.index(min(costs))]
 
 
+def around(curve: Calibration, centre: float, factors: Floats, shifts: Floats) -> list[Calibration]:
+    """The curve with its slope times each factor, moved sideways by each shift: around the middle of the
+    scores, not around zero."""
+    return [
+        replace(curve, slope=slope, intercept=curve.intercept + (curve.slope - slope) * centre + shift)
+        for slope in (curve.slope * factors).tolist()
+        for shift in shifts.tolist()
+    ]
+
+
 def fitted(sets: Sets) -> Calibration:
     """The curve, what is added for answers, and what is made of snippets, in turn."""
     single = [sets[name] for name in SINGLE]
@@ -86,30 +96,13 @@ def fitted(sets: Sets) -> Calibration:
     weights = [100 / len(rows) for rows in seen for _ in rows]
     start = fit(raw, labels, fitted_on=", ".join(SETS), weights=weights)
     centre = float(np.mean(raw))
-    curves = [
-        # The curve is moved sideways around the middle of the scores, not around zero.
-        replace(start, slope=slope, intercept=start.intercept + (start.slope - slope) * centre + shift)
-        for slope in (start.slope * np.linspace(0.5, 1.8, 40)).tolist()
-        for shift in np.linspace(-1.5, 1.5, 61).tolist()
-    ]
     found = start
     for _ in range(2):  # the second time around the curve is fitted with the rest in place
-        shape: dict[str, Any] = {
-            "answer": found.answer,
-            "broken_slope": found.broken_slope,
-            "broken_shift": found.broken_shift,
-        }
-        found = best([replace(curve, **shape) for curve in curves], lambda c: cost(c, single))
-        near = [
-            replace(
-                found,
-                slope=slope,
-                intercept=found.intercept + (found.slope - slope) * centre + shift,
-            )
-            for slope in (found.slope * np.linspace(0.9, 1.1, 41)).tolist()
-            for shift in np.linspace(-0.1, 0.1, 41).tolist()
-        ]
-        found = best(near, lambda c: cost(c, single))
+        whole = replace(found, slope=start.slope, intercept=start.intercept)
+        coarse = around(whole, centre, np.linspace(0.5, 1.8, 40), np.linspace(-1.5, 1.5, 61))
+        found = best(coarse, lambda c: cost(c, single))
+        fine = around(found, centre, np.linspace(0.9, 1.1, 41), np.linspace(-0.1, 0.1, 41))
+        found = best(fine, lambda c: cost(c, single))
         answers = [replace(found, answer=shift) for shift in np.linspace(0, 8, 33).tolist()]
         found = best(answers, lambda c: cost(c, [sets[ANSWERS]]))
         snippets = [
